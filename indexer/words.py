@@ -1,0 +1,152 @@
+"""Which words does a text hold, for the full-text index and the static table alike?
+
+Covers: identifiers of any script and numbers, split at camelCase, underscores and digits and lower-cased;
+the two renderings of a text that the index needs. Leaves out: what a word weighs (``ranking``), its vector
+(``static``), stop words (none here: a frequent word is known as such only in the index).
+
+The rules, each because a question and a source file would otherwise miss one another:
+
+- ``getHTTPResponse2`` is ``get http response 2``; ``userIDs`` is ``user ids``; ``0x1F`` stays one word.
+- A few names with capitals inside are written both ways by everyone (``GitHub``, ``github``): one word.
+- Chinese and Japanese have no spaces, Korean glues endings to its words: there each character is a word, so that
+  any part of a run is found.
+- Letters in compatibility forms (full-width, ligatures) become plain ones, combining marks stay on their letter.
+- A hash or key keeps its whole form up to 40 characters and is dropped beyond: random text fills an index
+  and answers nothing. A longer word is cut at 40.
+
+Measured 2026-11 on 2 EPYC cores, one thread: 33.3 MB of Python in 1.6 s (21 MB/s); 4.1 million words.
+"""
+
+import re
+import sys
+import unicodedata
+from collections.abc import Callable
+from itertools import chain
+from typing import Generic, NamedTuple, TypeVar
+
+TOKENIZER_VERSION = 1
+"""Changes when the words of some text change: an index or table made with another version doesn't fit."""
+
+MAX_WORD_CHARS = 40
+MAX_WHOLE_CHARS = 64
+CACHED_IDENTIFIERS = 1 << 14
+"""Identifiers remembered, about 4 MB when full; four times as many save a twentieth of the time."""
+
+_LONGEST_NAME_CHARS = 256
+"""Of an ASCII run longer than this only the start is split: it is no name, and a megabyte of it must cost nothing."""
+
+_BLOB_MIN_CHARS = 20
+_BLOB_MEAN_WORD_CHARS = 2.6
+"""Words split from hex and base64 have 1.7 characters on average, those of names 5."""
+
+# Starting at a letter or digit drops the leading underscores, and names of underscores only.
+_ASCII_IDENTIFIERS = re.compile(r"[A-Za-z0-9][A-Za-z0-9_]*").findall
+# Marks that stand on a letter but aren't \w: Latin, Hebrew, Arabic, Indic, Thai to Myanmar, joiners.
+_MARKS = (
+    "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e\u0eb1-\u0ecd"
+    "\u0f18-\u0fbc\u102b-\u109f\u200c\u200d"
+)
+_IDENTIFIERS = re.compile(rf"[^\W_][\w{_MARKS}]*").findall
+
+_ONE_WORD = (
+    "OAuth|GitHub|GitLab|JavaScript|TypeScript|CoffeeScript|PostgreSQL|MySQL|SQLite|NoSQL|GraphQL|MongoDB|DynamoDB|"
+    "OpenSSL|OpenAI|YouTube|LinkedIn|PyPI|NumPy|SciPy|LaTeX|WiFi|macOS|iOS|IPv(?=[46])"
+)
+# One alternative a line: names kept whole, plural acronyms, acronyms before a Capital, words, hex numbers, numbers.
+_SPLIT = re.compile(
+    rf"""(?:{_ONE_WORD})(?![a-z])
+    | [A-Z]{{2,}}s(?![a-z])
+    | [A-Z]+(?![a-z])
+    | [A-Z]?[a-z]+
+    | (?<![A-Za-z0-9])0[xX][0-9a-fA-F]+(?![A-Za-z0-9])
+    | [0-9]+""",
+    re.VERBOSE,
+).findall
+# The same over the shape of a name in any script: A capital, a other letter, c ideograph, 0 digit.
+_SPLIT_SHAPE = re.compile(r"A+(?!a)|A?a+|c|0+").finditer
+_IDEOGRAPHS = re.compile(
+    "[\u1100-\u11ff\u2e80-\u2fdf\u3005-\u3007\u3041-\u318f\u31a0-\u31ff\u3400-\u9fff\ua960-\ua97f\uac00-\ud7ff"
+    "\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
+).match
+
+
+class Tokens(NamedTuple):
+    """A text as words: ``lexical`` for the full-text table, ``words`` (in order) for the static one."""
+
+    lexical: str
+    words: list[str]
+
+
+_V = TypeVar("_V")
+
+
+class _Cache(dict[str, _V], Generic[_V]):
+    """Identifier -> value, made on a miss; emptied when full, which costs one round of misses and no bookkeeping."""
+
+    def __init__(self, make: Callable[[str], _V]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, identifier: str) -> _V:
+        if len(self) >= CACHED_IDENTIFIERS:
+            self.clear()
+        value = self._make(identifier)
+        if len(identifier) <= MAX_WHOLE_CHARS:  # so that the cache is bounded in bytes, too
+            self[identifier] = value
+        return value
+
+
+def identifier_words(identifier: str) -> tuple[str, ...]:
+    """The lower-case words of one identifier, in order: ``getHTTPResponse2`` -> ``("get", "http", "response", "2")``.
+
+    Empty for names without letter or digit, and for hashes and keys of more than ``MAX_WORD_CHARS`` characters.
+    """
+    if not identifier.isascii():
+        words = _words_of_any_script(unicodedata.normalize("NFKC", identifier))
+    else:
+        words = [word.lower() for word in _SPLIT(identifier[:_LONGEST_NAME_CHARS])]
+        if len(identifier) >= _BLOB_MIN_CHARS and _is_blob(words):
+            words = [identifier.lower()] if len(identifier) <= MAX_WORD_CHARS else []
+    return tuple([sys.intern(word[:MAX_WORD_CHARS]) for word in words])
+
+
+def tokens(text: str) -> Tokens:
+    """The words of ``text``, split at camelCase, snake_case and digits, lower-cased.
+
+    ``lexical`` joins them by spaces and adds, behind each identifier of more than one word, the identifier as a
+    whole without underscores (``getuser`` for ``get_user`` and ``getUser``), so that an exact name outranks its parts.
+    """
+    identifiers = _ASCII_IDENTIFIERS(text) if text.isascii() else _IDENTIFIERS(unicodedata.normalize("NFKC", text))
+    words = list(chain.from_iterable(map(_words.__getitem__, identifiers)))
+    return Tokens(" ".join(map(_lexical.__getitem__, identifiers)), words)
+
+
+def _lexical_form(identifier: str) -> str:
+    words = _words[identifier]
+    if len(words) < 2:
+        return "".join(words)
+    whole = identifier.lower().replace("_", "")
+    return " ".join((*words, whole)) if len(whole) <= MAX_WHOLE_CHARS else " ".join(words)
+
+
+def _is_blob(words: list[str]) -> bool:
+    return sum(map(len, words)) < _BLOB_MEAN_WORD_CHARS * len(words)
+
+
+def _words_of_any_script(identifier: str) -> list[str]:
+    shape = "".join(map(_shape, identifier))
+    return [identifier[m.start() : m.end()].lower() for m in _SPLIT_SHAPE(shape)]
+
+
+def _shape(character: str) -> str:
+    if character.isupper():
+        return "A"
+    if character.isdecimal():
+        return "0"
+    if _IDEOGRAPHS(character):
+        return "c"
+    return "_" if character == "_" else "a"
+
+
+_words: _Cache[tuple[str, ...]] = _Cache(identifier_words)
+_lexical: _Cache[str] = _Cache(_lexical_form)
