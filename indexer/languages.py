@@ -218,9 +218,8 @@ testoutput   | -            | data   | snap ambr cassette
 dataset      | -            | data   | dat arff vcf fasta fa fastq pdb obj stl ply mtl sgf pgn ics eml
 """
 
-_SHEBANG = re.compile(
-XX/bin/env\s+(?:-\S+\s+)*(?:\w+=\S*\s+)*)?(?:\S*/)?([A-Za-z][A-Za-z+-]*)[\d.]*(?:\s|$)"
-)
+_ENV = rb"(?:/usr/bin/env\s+(?:-\S+\s+)*(?:\w+=\S*\s+)*)?"
+_SHEBANG = re.compile(rb"#!\s*" + _ENV + rb"(?:\S*/)?([A-Za-z][A-Za-z+-]*)[\d.]*(?:\s|$)")
 _CPP_HEADER = re.compile(
     rb"^[ \t]*(?:class\s+\w|namespace\s+\w|template\s*<|using\s+\w|(?:public|private|protected)\s*:)|\bstd::|"
     rb"#\s*include\s*<(?:string|vector|map|memory|cstd\w+|iostream|functional|algorithm|utility|type_traits)>",
