@@ -1,8 +1,8 @@
 """Where do log lines go, and what do they look like?
 
 One format, one record a line: `2026-11-22T13:20:54.123Z INFO    watch: text`. Line breaks and other control characters
-are escaped, because file names are strangers' text. Lines go to stderr in the foreground or under a service manager, else
-to a file (0600) that is turned over at a size. Covers no reading: `ctx42d logs` is `follow.py`.
+are escaped, because file names are strangers' text. Lines go to stderr in the foreground or under a service manager,
+else to a file (0600) that is turned over at a size. Covers no reading: `ctx42d logs` is `follow.py`.
 """
 
 import logging
