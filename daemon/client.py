@@ -104,6 +104,11 @@ class DaemonClient:
             self.close()  # an answer that still comes must not be taken for the next one's
             raise
 
+    @property
+    def path(self) -> Path:
+        """Where the socket lies."""
+        return self._path
+
     def peer_pid(self) -> int | None:
         """Return the daemon's process id as the kernel knows it, where it tells (Linux). Raises a ClientError."""
         if sys.platform != "linux":

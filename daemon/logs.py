@@ -7,7 +7,6 @@ else to a file (0600) that is turned over at a size. Covers no reading: `ctx42d 
 
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Mapping
@@ -16,12 +15,11 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from ctx42d.daemon.oneline import one_line
 from ctx42d.daemon.paths import make_private
 
 LEVELS = ("debug", "info", "warning", "error")
 OURS = "ctx42d"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +79,6 @@ class OneLine(logging.Formatter):
         if record.exc_info:
             text += " | " + self.formatException(record.exc_info)
         return f"{moment}.{int(record.msecs):03d}Z {record.levelname:<7} {part}: {one_line(text)}"
-
-
-def one_line(text: str) -> str:
-    """Return text with its control characters escaped, so that it can neither break a line nor drive a terminal."""
-    return _CONTROL.sub(lambda found: _ESCAPES.get(found[0], f"\\x{ord(found[0]):02x}"), text)
 
 
 class _PrivateFile(RotatingFileHandler):

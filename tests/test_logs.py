@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ctx42d.daemon.logs import LogSettings, one_line, setup, under_service_manager
+from ctx42d.daemon.logs import LogSettings, setup, under_service_manager
+from ctx42d.daemon.oneline import one_line
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (DEBUG|INFO|WARNING|ERROR) +[\w.]+: .*")
 PLAIN = LogSettings(level="info", max_kb=64, keep=2)

@@ -1,0 +1,117 @@
+"""What does `ctx42d` on the command line do?
+
+Covers the list of commands, finding the one asked for without importing the others, and turning every failure into one
+sentence and an exit code (`cli_exit.py`). Each command lives in a `cli_*.py`.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+from ctx42d.daemon.cli_exit import DONE, FAILED, INTERRUPTED, NO_DAEMON, USAGE
+from ctx42d.daemon.cli_output import nobody_reads, notice, prepare
+from ctx42d.daemon.client import BAD_PARAMETERS, ClientError, DaemonError, NoDaemon
+from ctx42d.daemon.oneline import one_line
+from ctx42d.daemon.version import VERSION
+
+# Where each command is: imported when it is asked for (a search must not wait for what it doesn't use).
+COMMANDS = {
+    "up": "cli_lifecycle",
+    "run": "cli_lifecycle",
+    "down": "cli_lifecycle",
+    "restart": "cli_lifecycle",
+    "pause": "cli_lifecycle",
+    "resume": "cli_lifecycle",
+    "index": "cli_index",
+    "reindex": "cli_index",
+    "search": "cli_search",
+    "status": "cli_status",
+    "sync": "cli_check",
+    "verify": "cli_check",
+    "why": "cli_check",
+    "logs": "cli_logs",
+    "config": "cli_config",
+    "roots": "cli_roots",
+    "model": "cli_model",
+    "doctor": "cli_doctor",
+    "service": "cli_later",
+    "mcp": "cli_later",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported one by one, each under its own name from the module that COMMANDS says."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return all names, in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ctx42d.daemon.{COMMANDS[cmd_name]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, prog_name="ctx42d", message="%(prog)s %(version)s")
+def ctx42d() -> None:
+    """Keep a search index of your source trees fresh on every save, within the memory it was given."""
+
+
+def main() -> None:
+    """Run the program: the console script."""
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        nobody_reads()
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code. Failures are one sentence on stderr, never a traceback."""
+    prepare()
+    try:
+        return _invoke(list(arguments))
+    except click.ClickException as error:
+        notice(_sentence(error))
+        return error.exit_code
+    except NoDaemon as error:
+        notice(str(error))
+        return NO_DAEMON
+    except ClientError as error:
+        notice(f"ctx42d: {one_line(str(error))}")
+        return USAGE if isinstance(error, DaemonError) and error.code == BAD_PARAMETERS else FAILED
+    except BrokenPipeError:
+        nobody_reads()
+        return DONE
+    except (KeyboardInterrupt, click.Abort):
+        notice("interrupted")
+        return INTERRUPTED
+    except OSError as error:
+        where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        notice(f"ctx42d: {one_line(where)}{error.strerror or error}")
+        return FAILED
+
+
+def _invoke(arguments: list[str]) -> int:
+    # Not click's own `main`: it turns a closed pipe into exit code 1 and an error into three lines.
+    try:
+        with ctx42d.make_context("ctx42d", arguments) as context:
+            result = ctx42d.invoke(context)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    return result if isinstance(result, int) else DONE
+
+
+def _sentence(error: click.ClickException) -> str:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error.format_message()
+    where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "ctx42d"
+    hint = f" (see `{where} --help`)" if isinstance(error, click.UsageError) else ""
+    return f"{where}: {one_line(error.format_message()).rstrip('.')}{hint}"

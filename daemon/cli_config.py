@@ -1,0 +1,78 @@
+"""`ctx42d config`: what is every setting, where does it come from, and how is it changed?
+
+Needs no daemon. Reading and refusing is `config.py`, writing is `config_edit.py`.
+"""
+
+import os
+
+import click
+from ctx42d.daemon.cli_connection import our_daemon, our_paths
+from ctx42d.daemon.cli_exit import BadArgument
+from ctx42d.daemon.cli_output import emit, emit_json, notice
+from ctx42d.daemon.client import ClientError
+from ctx42d.daemon.config import ENVIRONMENT, Config, ConfigError, load, shown
+
+
+@click.group("config")
+def config_command() -> None:
+    """List, read or change the settings."""
+
+
+@config_command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def list_settings(as_json: bool) -> None:
+    """List every setting and where it comes from: default, a file, or the environment."""
+    config = _loaded()
+    if as_json:
+        emit_json([{"key": k, "value": config.value(k), "origin": config.origin(k)} for k in config])
+        return
+    width = max(len(f"{key} = {shown(config.value(key))}") for key in config)
+    for key in config:
+        emit(f"{f'{key} = {shown(config.value(key))}':<{width}}  # {config.origin(key)}")
+
+
+@config_command.command("get")
+@click.argument("key")
+def get_setting(key: str) -> None:
+    """Print the value of KEY."""
+    config = _loaded()
+    try:
+        value = config.value(key)
+    except ConfigError as error:
+        raise BadArgument(str(error)) from None
+    emit(value if isinstance(value, str) else shown(value))
+
+
+@config_command.command("set")
+@click.argument("key")
+@click.argument("value")
+def set_setting(key: str, value: str) -> None:
+    """Write KEY = VALUE into the user's file. It is read when the daemon starts."""
+    from ctx42d.daemon.config_edit import set_value
+
+    path = our_paths().config_file
+    try:
+        written = set_value(path, key, value)
+    except ConfigError as error:
+        raise BadArgument(str(error)) from None
+    emit(f"{key} = {shown(written)} in {path}")
+    if (variable := ENVIRONMENT.get(key)) and os.environ.get(variable):
+        notice(f"{variable}={os.environ[variable]} in the environment wins over it.")
+    if _daemon_runs():
+        notice("The running daemon obeys it after `ctx42d restart`.")
+
+
+def _loaded() -> Config:
+    try:
+        return load(our_paths().config_file)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _daemon_runs() -> bool:
+    try:
+        with our_daemon() as client:
+            client.call("status")
+    except ClientError:
+        return False
+    return True

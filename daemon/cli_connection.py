@@ -1,0 +1,51 @@
+"""How does a command reach the daemon, and name a path to it?
+
+Covers the client for this user's socket, the time each kind of question may take, and turning what was typed into the
+real paths that the daemon knows. Leaves the wire to `client.py`.
+"""
+
+import os
+from typing import Any
+
+from ctx42d.daemon.client import DaemonClient
+from ctx42d.daemon.paths import Paths, resolve
+
+QUICK_SECONDS = 10.0
+COUNT_SECONDS = 60.0  # walking a tree to count it, or to take it in or out
+HASH_SECONDS = 6 * 3600.0  # `verify` reads every file
+
+
+def our_paths() -> Paths:
+    """Return where this user's files lie."""
+    return resolve(os.environ)
+
+
+def our_daemon() -> DaemonClient:
+    """Return a client of this user's daemon, not connected yet."""
+    return DaemonClient(our_paths().socket, QUICK_SECONDS)
+
+
+def ask(method: str, params: dict[str, Any] | None = None, *, timeout: float = QUICK_SECONDS) -> dict[str, Any]:
+    """Ask one question on a connection of its own. Raises ClientError."""
+    with our_daemon() as client:
+        return client.call(method, params, timeout=timeout)
+
+
+def real_folder(typed: str) -> str:
+    """Return the real path of what was typed, every symlink resolved, as roots are known."""
+    return os.path.realpath(typed)
+
+
+def real_place(typed: str) -> str:
+    """Return the real path of what was typed, but for its last part: a link is asked about, not what it points to."""
+    folder, name = os.path.split(os.path.abspath(typed))
+    return os.path.join(os.path.realpath(folder), name)
+
+
+def from_here(path: str) -> str:
+    """Return an absolute path relative to the current folder if it lies below it, else as it is."""
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        return path
+    return path.removeprefix(here.rstrip("/") + "/")

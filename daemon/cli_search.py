@@ -1,0 +1,60 @@
+"""`ctx42d search`: which lines answer this question?
+
+Covers the options and what is said beside the hits. How a hit looks is `cli_render.py`. Imports as little as
+possible: an editor calls this.
+"""
+
+import sys
+from typing import Any
+
+import click
+from ctx42d.daemon.cli_connection import ask, from_here, real_folder
+from ctx42d.daemon.cli_exit import BadArgument
+from ctx42d.daemon.cli_output import emit, emit_json, notice
+from ctx42d.daemon.cli_render import coverage_sentence, hit_lines
+
+PATIENCE_SECONDS = 30.0  # on top of what the question itself may wait for
+
+
+@click.command("search")
+@click.argument("text", nargs=-1, required=True)
+@click.option("-k", "k", type=click.IntRange(1, 1000), metavar="N", help="At most so many hits.")
+@click.option("--root", metavar="R", help="Only this root, or the part of it below this folder.")
+@click.option("--lang", metavar="L", help="Only this language, such as python.")
+@click.option("--path", "glob", metavar="GLOB", help="Only files whose path matches.")
+@click.option("--json", "as_json", is_flag=True, help="The answer as the daemon gives it.")
+@click.option("--explain", is_flag=True, help="Say what each signal contributed to each hit.")
+@click.option("--wait-fresh", type=click.FloatRange(0, 3600), metavar="S", help="First wait for pending changes.")
+@click.option("--wait-deep", type=click.IntRange(0, 60_000), metavar="MS", help="Wait for the deep tier; 0: never.")
+def search_command(
+    text: tuple[str, ...], root: str | None, glob: str | None, as_json: bool, wait_deep: int | None, **options: Any
+) -> None:
+    """Search for TEXT: words, an identifier, or a question."""
+    params = {
+        "query": " ".join(text),
+        "k": options["k"],
+        "root": real_folder(root) if root else None,
+        "lang": options["lang"],
+        "path": glob,
+        "explain": options["explain"] or None,
+        "wait_fresh_s": options["wait_fresh"],
+        "wait_deep_ms": wait_deep,
+    }
+    if not params["query"].strip():
+        raise BadArgument("the text to search for is empty")
+    print_hits({name: value for name, value in params.items() if value is not None}, as_json=as_json)
+
+
+def print_hits(params: dict[str, Any], *, as_json: bool = False) -> None:
+    """Ask, and print the answer. Raises ClientError."""
+    answer = ask("search", params, timeout=PATIENCE_SECONDS + params.get("wait_fresh_s", 0.0))
+    if as_json:
+        emit_json(answer)
+        return
+    for hit in answer["hits"]:
+        for line in hit_lines(hit, from_here(hit["path"])):
+            emit(line)
+    if not answer["hits"]:
+        notice("No hits.")
+    if sys.stderr.isatty() and (sentence := coverage_sentence(answer.get("coverage", {}))):
+        notice(sentence)

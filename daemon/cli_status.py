@@ -1,0 +1,55 @@
+"""`ctx42d status`: what does the daemon do, and with how much?
+
+Covers one look, a repeated one, and the word about an environment that differs from the daemon's. How it looks is
+`cli_render.py`.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from ctx42d.daemon.cli_connection import our_daemon
+from ctx42d.daemon.cli_output import emit, emit_json, notice
+from ctx42d.daemon.cli_render import status_lines
+from ctx42d.daemon.config import ENVIRONMENT
+
+WATCH_SECONDS = 1.0
+CLEAR = "\x1b[H\x1b[2J"
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="As JSON; with --watch one document a line.")
+@click.option("--memory", is_flag=True, help="Every figure of memory, and each process.")
+@click.option("--watch", is_flag=True, help="Again every second, until interrupted.")
+def status_command(as_json: bool, memory: bool, watch: bool) -> None:
+    """Show the state of the daemon, its folders, queue and memory."""
+    with our_daemon() as client:
+        status = client.call("status")
+        environment_notice(status)
+        _show(status, as_json=as_json, memory=memory)
+        while watch:
+            sys.stdout.flush()
+            time.sleep(WATCH_SECONDS)
+            if sys.stdout.isatty() and not as_json:
+                emit(CLEAR)
+            _show(client.call("status"), as_json=as_json, memory=memory)
+
+
+def environment_notice(status: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> None:
+    """Say, in one line on stderr, which of our memory variables the running daemon doesn't have."""
+    theirs = status.get("environment", {})
+    differ = [name for name in ENVIRONMENT.values() if environ.get(name) and environ[name] != theirs.get(name)]
+    if differ:
+        said = ", ".join(f"{name}={environ[name]} (the daemon: {theirs.get(name) or 'not set'})" for name in differ)
+        notice(f"The environment here differs from the running daemon's: {said}; `ctx42d restart` passes it on.")
+
+
+def _show(status: dict[str, Any], *, as_json: bool, memory: bool) -> None:
+    if as_json:
+        emit_json(status)
+        return
+    for line in status_lines(status, memory=memory):
+        emit(line)
