@@ -1,0 +1,147 @@
+"""The socket: newline-delimited JSON-RPC 2.0 for one user.
+
+A 0700 folder, a 0600 socket made under a umask, the peer's uid checked. One thread a client; a client that doesn't read
+its answer is dropped. Leaves what the methods do to `methods.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ctx42d.daemon.methods import MethodError
+from ctx42d.daemon.version import VERSION
+
+log = logging.getLogger("ctx42d.control")
+
+MOST_REQUEST_BYTES = 4 * 2**20
+SEND_SECONDS = 20.0
+BACKLOG = 128
+PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, INTERNAL_ERROR = -32700, -32600, -32601, -32603
+
+Call = Callable[[str, object], dict[str, Any]]
+
+
+class Control:
+    """Listens on a unix socket and answers requests."""
+
+    def __init__(self, path: Path, call: Call) -> None:
+        """Bind.
+
+        The caller holds the lock of the one daemon: a socket file that is there is a dead one's. Raises OSError.
+        """
+        self._path, self._call = path, call
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        before = os.umask(0o177)
+        try:
+            self._socket.bind(os.fsencode(path))
+        finally:
+            os.umask(before)
+        self._socket.listen(BACKLOG)
+        self._clients: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Answer no more; clients see the end of the stream."""
+        self._closed = True
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        with self._lock:
+            clients = list(self._clients)
+        for client in clients:
+            with contextlib.suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            if not _is_ours(client):
+                client.close()
+                continue
+            threading.Thread(target=self._serve, args=(client,), name="client", daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with self._lock:
+            self._clients.add(client)
+        try:
+            with client, client.makefile("rb") as lines:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(SEND_SECONDS), 0))
+                while line := lines.readline(MOST_REQUEST_BYTES + 1):
+                    if (answer := self._answer(line)) is not None:
+                        client.sendall(json.dumps(answer).encode("ascii") + b"\n")
+                    if len(line) > MOST_REQUEST_BYTES:
+                        return
+        except OSError as error:
+            log.debug("a client went away: %s", error)
+        finally:
+            with self._lock:
+                self._clients.discard(client)
+
+    def _answer(self, line: bytes) -> dict[str, Any] | None:
+        if len(line) > MOST_REQUEST_BYTES:
+            return _error(None, INVALID_REQUEST, f"a request may have at most {MOST_REQUEST_BYTES} bytes")
+        try:
+            request = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            return _error(None, PARSE_ERROR, f"not JSON: {error}")
+        if not isinstance(request, dict) or not isinstance(request.get("method"), str):
+            return _error(None, INVALID_REQUEST, 'not a JSON-RPC request: an object with "method" and "id" is expected')
+        serial = request.get("id")
+        if not isinstance(serial, str | int | float | None) or isinstance(serial, bool):
+            return _error(None, INVALID_REQUEST, 'the request\'s "id" has to be a string, a number or null')
+        answer = self._called(serial, request["method"], request.get("params", {}))
+        return None if "id" not in request else answer
+
+    def _called(self, serial: object, method: str, params: object) -> dict[str, Any]:
+        try:
+            return {"jsonrpc": "2.0", "id": serial, "version": VERSION, "result": self._call(method, params)}
+        except MethodError as error:
+            return _error(serial, error.code, str(error))
+        except KeyError as error:
+            if error.args == (method,):
+                return _error(serial, UNKNOWN_METHOD, f"there is no method {method!r:.100}")
+            return _internal(serial, method, error)
+        except Exception as error:  # noqa: BLE001 the outermost line of a request: told to the client and the log
+            return _internal(serial, method, error)
+
+
+def _internal(serial: object, method: str, error: Exception) -> dict[str, Any]:
+    log.error("%s failed", method, exc_info=error)
+    return _error(
+        serial, INTERNAL_ERROR, f"{method} failed in the daemon ({type(error).__name__}: {error}): see `ctx42d logs`"
+    )
+
+
+def _error(serial: object, code: int, message: str) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": serial, "version": VERSION, "error": {"code": code, "message": message}}
+
+
+def _is_ours(client: socket.socket) -> bool:
+    """Whether the peer is the same user's process; where the system doesn't say, the socket's mode decides."""
+    option = getattr(socket, "SO_PEERCRED", None)
+    if option is None:
+        return True
+    _, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, option, struct.calcsize("3i")))
+    return bool(uid == os.getuid())

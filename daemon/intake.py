@@ -1,0 +1,163 @@
+"""From touched paths to rows of the work queue.
+
+Debounces, holds a tree while git rewrites it (.git/index.lock, for a bounded time), and turns what an event said into
+paths that may have rows: a folder that went away stands for everything below it. A path that can't be queued (disk
+full) is kept and tried again. Leaves events to `watcher.py`, rows to `work_queue.py`, scans to `scanner.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ctx42d.daemon.debounce import Debouncer
+from ctx42d.daemon.work_queue import WorkQueue
+from ctx42d.indexer.roots import Roots
+from ctx42d.indexer.store import Store
+
+HELD_RECHECK_S = 0.1
+FULL_DISK_RECHECK_S = 5.0
+SAVED = 10  # priority of what a person just saved, above a first pass
+Touched = tuple[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """config.toml's [watch]."""
+
+    quiet_ms: float
+    max_delay_ms: float
+    git_lock_hold_seconds: float
+    reconcile_interval_minutes: float
+
+
+class Intake:
+    """Takes touched paths and queues them when they are quiet."""
+
+    def __init__(
+        self,
+        settings: WatchSettings,
+        roots: Roots,
+        store: Store,
+        queue: WorkQueue,
+        *,
+        queued: Callable[[], None],
+        lost: Callable[[], None],
+        trouble: Callable[[str], None],
+    ) -> None:
+        """Call `queued` when there is work, `lost` when a rescan was asked for.
+
+        `trouble` hears a sentence when the queue can't be written.
+        """
+        self._settings, self._roots, self._store, self._queue = settings, roots, store, queue
+        self._queued, self._lost, self._trouble = queued, lost, trouble
+        self._debouncer: Debouncer[Touched] = Debouncer(settings.quiet_ms / 1000, settings.max_delay_ms / 1000)
+        self._changed = threading.Condition()
+        self._held_since: dict[int, float] = {}
+        self._owed: dict[int, str] = {}  # rescans that could not be written down yet
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="intake")
+
+    def start(self) -> None:
+        """Begin to queue."""
+        self._thread.start()
+
+    def touched(self, root_id: int, relpath: bytes) -> None:
+        """Note a path that may have changed."""
+        with self._changed:
+            first = not len(self._debouncer)
+            self._debouncer.touch((root_id, relpath), time.monotonic())
+            if first:  # while something is waiting already, the thread wakes in time by itself
+                self._changed.notify()
+
+    def lost(self, root_ids: Iterable[int], reason: str) -> None:
+        """Note that roots have to be compared with the disk."""
+        with self._changed:
+            self._owed.update((root_id, reason) for root_id in root_ids)
+            self._changed.notify()
+
+    def flush(self) -> None:
+        """Queue everything that was touched so far, quiet or not; what git holds stays."""
+        with self._changed:
+            taken = self._debouncer.take(lambda key: not self._held(key[0], time.monotonic()))
+        self._pass_on(taken)
+        self._write_owed()
+
+    def waiting(self, root_id: int | None = None) -> bool:
+        """Whether touched paths (of a root) are not queued yet."""
+        with self._changed:
+            return bool(self._owed) or any(root_id in (None, key[0]) for key in self._debouncer.peek())
+
+    def close(self) -> None:
+        """Queue what is left and stop."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join()
+        self.flush()
+
+    def tick(self, now: float) -> float | None:
+        """Queue what is due; return when to come again, None for when something happens."""
+        with self._changed:
+            due = self._debouncer.due(now)
+            held = [key for key in due if self._held(key[0], now)]
+            self._debouncer.put_back(held, now)
+        self._pass_on([key for key in due if key not in set(held)])
+        self._write_owed()
+        with self._changed:
+            if self._owed:
+                return now + FULL_DISK_RECHECK_S
+            following = self._debouncer.next_due()
+        return max(following, now + HELD_RECHECK_S) if following is not None and held else following
+
+    def _run(self) -> None:
+        while not self._stopping:
+            again = self.tick(time.monotonic())
+            with self._changed:
+                if not self._stopping and not (again is None and (len(self._debouncer) or self._owed)):
+                    self._changed.wait(None if again is None else max(0.0, again - time.monotonic()))
+
+    def _held(self, root_id: int, now: float) -> bool:
+        root = self._roots.get(root_id)
+        if root is None or not os.path.exists(os.path.join(root.path, b".git", b"index.lock")):
+            self._held_since.pop(root_id, None)
+            return False
+        return now - self._held_since.setdefault(root_id, now) < self._settings.git_lock_hold_seconds
+
+    def _pass_on(self, keys: list[Touched]) -> None:
+        if not keys:
+            return
+        by_root: dict[int, dict[bytes, None]] = {}
+        for root_id, relpath in keys:
+            paths = by_root.setdefault(root_id, {})
+            paths[relpath] = None
+            # A folder that was deleted, moved or replaced: whatever was indexed below it.
+            paths.update(dict.fromkeys(self._store.known_below(root_id, relpath)))
+        try:
+            for root_id, relpaths in by_root.items():
+                self._queue.enqueue(root_id, relpaths, priority=SAVED)
+        except sqlite3.Error as error:
+            self._trouble(f"changes can't be queued ({error}); they are kept in memory and tried again")
+            with self._changed:
+                self._debouncer.put_back(keys, time.monotonic() + FULL_DISK_RECHECK_S)
+            return
+        self._queued()
+
+    def _write_owed(self) -> None:
+        with self._changed:
+            owed, self._owed = self._owed, {}
+        if not owed:
+            return
+        try:
+            for root_id, reason in owed.items():
+                self._roots.request_rescan([root_id], reason)
+        except sqlite3.Error as error:
+            self._trouble(f"a rescan can't be noted ({error}); it is kept in memory and tried again")
+            with self._changed:
+                self._owed = {**owed, **self._owed}
+            return
+        self._lost()

@@ -1,0 +1,96 @@
+"""What runs when: APScheduler's jobs, each also woken by an event.
+
+A job's interval is only a safety net: `wake` runs it now, and once more if it is running already, so that no wake is
+lost. APScheduler follows the wall clock and drops late runs by default: here a late run is run
+(`misfire_grace_time=None`, `coalesce`). Leaves what a job does to its owner; whatever escapes from one is logged, kept
+for `status`, and tried again at the next turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+log = logging.getLogger("ctx42d.jobs")
+
+
+class Jobs:
+    """The scheduler and its jobs."""
+
+    def __init__(self, failed: Callable[[str, Exception], None]) -> None:
+        """failed(name, exception): a job's run ended badly."""
+        # APScheduler reports every run that was skipped because one is running: here that is the normal case.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self._failed = failed
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(5)},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            timezone=UTC,
+        )
+        self._jobs: dict[str, _Job] = {}
+
+    def add(self, name: str, run: Callable[[], None], *, every_s: float, jitter_s: float = 0.0) -> None:
+        """Run something every so often, and when woken."""
+        job = self._jobs[name] = _Job(name, run, self._failed)
+        job.handle = self._scheduler.add_job(
+            job.turn, "interval", seconds=every_s, jitter=jitter_s or None, id=name, name=name
+        )
+
+    def start(self) -> None:
+        """Begin."""
+        self._scheduler.start()
+
+    def wake(self, name: str) -> None:
+        """Run a job now, or once more if it is running."""
+        if self._jobs[name].ask():
+            self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+
+    def wake_in(self, name: str, delay_s: float) -> None:
+        """Run a job after a while, unless it runs before that anyway."""
+        when = datetime.now(UTC) + timedelta(seconds=delay_s)
+        planned = self._jobs[name].handle.next_run_time
+        if planned is None or when < planned:
+            self._scheduler.modify_job(name, next_run_time=when)
+
+    def stop(self) -> None:
+        """Start no more runs and wait for those that are running."""
+        self._scheduler.shutdown(wait=True)
+
+
+class _Job:
+    def __init__(self, name: str, run: Callable[[], None], failed: Callable[[str, Exception], None]) -> None:
+        self.handle: Any = None
+        self._name, self._run, self._failed = name, run, failed
+        self._lock = threading.Lock()
+        self._asked = self._running = False
+
+    def ask(self) -> bool:
+        """Ask for a run; True: nobody is running who would see it."""
+        with self._lock:
+            self._asked = True
+            return not self._running
+
+    def turn(self) -> None:
+        """Run until nobody asks for more."""
+        with self._lock:
+            if self._running:
+                return
+            self._running = True
+        while True:
+            with self._lock:
+                self._asked = False
+            try:
+                self._run()
+            except Exception as error:  # noqa: BLE001 the outermost line of a job: told to status and log, tried again later
+                self._failed(self._name, error)
+                self._asked = False
+            with self._lock:
+                if not self._asked:
+                    self._running = False
+                    return

@@ -1,0 +1,282 @@
+"""The socket's methods: what each takes, does and answers.
+
+One frozen Struct per method says its parameters, so that a wrong one is refused by name. Covers DESIGN section 8's
+table; leaves framing and errors on the wire to `control.py`, what the figures mean to `status.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ctx42d.daemon.engine import Engine
+from ctx42d.daemon.status import Status
+from ctx42d.daemon.sync import SyncFailed, sync
+from ctx42d.indexer.roots import Root
+from ctx42d.indexer.search import Hit, Query
+from ctx42d.indexer.verify import verify_references, verify_root
+
+FAILED, TIMED_OUT, BAD_PARAMETERS = -32000, -32001, -32602
+MOST_HITS = 1000
+COUNT_AT_MOST = 200_000
+COUNT_SECONDS = 5.0
+VERIFY_SYNC_S = 60.0
+
+
+class MethodError(Exception):
+    """A method can't do what it was asked; `code` is the JSON-RPC error code."""
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class _Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of a method."""
+
+
+class NoParams(_Params):
+    """None."""
+
+
+class SearchParams(_Params):
+    """A question, its filters, and how long to wait for what."""
+
+    query: str
+    k: int | None = None
+    root: str | None = None
+    lang: str | None = None
+    path: str | None = None
+    explain: bool = False
+    wait_fresh_s: float | None = None
+    wait_deep_ms: float | None = None
+
+
+class SyncParams(_Params):
+    """A root, or a path in one (None: all), and how long to wait."""
+
+    path: str | None = None
+    timeout_s: float = 30.0
+
+
+class PathParams(_Params):
+    """One path."""
+
+    path: str
+
+
+class OptionalPathParams(_Params):
+    """One path, or everything."""
+
+    path: str | None = None
+
+
+class PathsParams(_Params):
+    """Several paths."""
+
+    paths: list[str]
+
+
+class Methods:
+    """The methods of one engine."""
+
+    def __init__(self, engine: Engine, shut_down: Callable[[], None], *, default_k: int, wait_deep_ms: float) -> None:
+        self._engine, self._shut_down = engine, shut_down
+        self._default_k, self._wait_deep_ms = default_k, wait_deep_ms
+        self._status = Status(engine)
+        self._methods: dict[str, tuple[type[_Params], Callable[[Any], dict[str, Any]]]] = {
+            "status": (NoParams, lambda _: self._status.status()),
+            "progress": (NoParams, lambda _: self._status.progress()),
+            "search": (SearchParams, self._search),
+            "sync": (SyncParams, self._sync),
+            "roots_list": (NoParams, lambda _: {"roots": self._status.roots()}),
+            "roots_add": (PathsParams, self._roots_add),
+            "roots_remove": (PathParams, self._roots_remove),
+            "roots_count": (PathParams, self._roots_count),
+            "pause": (NoParams, lambda _: self._pause(True)),
+            "resume": (NoParams, lambda _: self._pause(False)),
+            "reindex": (PathParams, self._reindex),
+            "verify": (OptionalPathParams, self._verify),
+            "why": (PathParams, self._why),
+            "shutdown": (NoParams, self._shutdown),
+        }
+
+    def call(self, name: str, params: object) -> dict[str, Any]:
+        """Call a method. Raises KeyError for an unknown one, MethodError otherwise."""
+        takes, do = self._methods[name]
+        try:
+            checked = msgspec.convert(params, takes)
+        except msgspec.ValidationError as error:
+            raise MethodError(f"{name}: {error}", BAD_PARAMETERS) from None
+        return do(checked)
+
+    def _search(self, params: SearchParams) -> dict[str, Any]:
+        began = time.perf_counter()
+        k = self._default_k if params.k is None else params.k
+        if not 1 <= k <= MOST_HITS:
+            raise MethodError(f"search: k is {k}, allowed is 1 to {MOST_HITS}", BAD_PARAMETERS)
+        folder = _real(params.root) if params.root is not None else None
+        if folder is not None:
+            self._in_a_root(folder)
+        if params.wait_fresh_s:
+            self._wait_fresh(folder, params.wait_fresh_s)
+        wait_ms = self._wait_deep_ms if params.wait_deep_ms is None else params.wait_deep_ms
+        query = Query(params.query, k, folder, params.lang, params.path, max(0.0, wait_ms) / 1000)
+        answer = self._engine.search.ask(query, self._engine.root_map)
+        return {
+            "query": params.query,
+            "took_ms": round((time.perf_counter() - began) * 1000, 2),
+            "coverage": self._status.coverage(),
+            "tiers": answer.tiers,
+            "hits": [_hit(hit, explain=params.explain) for hit in answer.hits],
+        }
+
+    def _wait_fresh(self, folder: bytes | None, timeout_s: float) -> None:
+        root = self._engine.roots.of(folder) if folder else None
+        try:
+            sync(self._engine, root.root_id if root else None, timeout_s)
+        except SyncFailed:
+            return  # the answer says of each hit whether it is fresh
+
+    def _sync(self, params: SyncParams) -> dict[str, Any]:
+        began = time.monotonic()
+        root = self._in_a_root(_real(params.path)) if params.path is not None else None
+        try:
+            done = sync(self._engine, root.root_id if root else None, params.timeout_s)
+        except SyncFailed as error:
+            raise MethodError(f"sync: {error}") from None
+        if not done:
+            pending = self._engine.queue.counts().pending
+            raise MethodError(
+                f"sync: not everything is searchable after {params.timeout_s:g} s ({pending} files left)", TIMED_OUT
+            )
+        return {"synced": True, "waited_ms": round((time.monotonic() - began) * 1000, 1)}
+
+    def _roots_add(self, params: PathsParams) -> dict[str, Any]:
+        paths = [_folder(path) for path in params.paths]
+        answer = [self._add(path) for path in paths]
+        self._engine.follow_roots()
+        self._engine.wake_scan()
+        return {"roots": answer}
+
+    def _add(self, path: bytes) -> dict[str, Any]:
+        name = os.fsdecode(path)
+        holder = self._engine.roots.of(path)
+        if holder is not None and holder.path == path:
+            return {"path": name, "added": False, "note": "is a root already"}
+        if holder is not None and self._covers(holder, path):
+            note = f"lies in the root {os.fsdecode(holder.path)}, which covers it: search it with --root {name}"
+            return {"path": name, "added": False, "note": note}
+        self._engine.roots.add(path)
+        return {"path": name, "added": True, "note": None}
+
+    def _covers(self, root: Root, path: bytes) -> bool:
+        selector = self._engine.selector(root.root_id)
+        return selector is not None and selector.why_not(root.relative(path), is_dir=True) is None
+
+    def _roots_remove(self, params: PathParams) -> dict[str, Any]:
+        path = _real(params.path)
+        root = next((root for root in self._engine.roots.all() if root.path == path), None)
+        if root is None:
+            known = ", ".join(os.fsdecode(root.path) for root in self._engine.roots.all()) or "none"
+            raise MethodError(f"{params.path} is no root; the roots are: {known}")
+        files = self._engine.remove_root(root)
+        return {"removed": os.fsdecode(path), "files": files}
+
+    def _roots_count(self, params: PathParams) -> dict[str, Any]:
+        selector = self._engine.new_selector(_folder(params.path))
+        deadline, files = time.monotonic() + COUNT_SECONDS, 0
+        for _ in selector.walk(on_directory=lambda _: None, on_error=lambda *_: None):
+            files += 1
+            if files >= COUNT_AT_MOST or time.monotonic() > deadline:
+                return {"files": files, "truncated": True}
+        return {"files": files, "truncated": False}
+
+    def _pause(self, paused: bool) -> dict[str, Any]:
+        self._engine.pause(paused)
+        return {"state": self._status.state()}
+
+    def _reindex(self, params: PathParams) -> dict[str, Any]:
+        path = _real(params.path)
+        root = self._in_a_root(path)
+        return {"queued": self._engine.reindex(root, root.relative(path))}
+
+    def _verify(self, params: OptionalPathParams) -> dict[str, Any]:
+        path = _real(params.path) if params.path is not None else None
+        roots = [self._in_a_root(path)] if path is not None else self._engine.roots.all()
+        with contextlib.suppress(SyncFailed):  # paused: what isn't indexed is a difference
+            sync(self._engine, None, VERIFY_SYNC_S)
+        checked, problems = 0, verify_references(self._engine.database)
+        for root in roots:
+            selector = self._engine.new_selector_of(root)
+            below = root.relative(path) if path is not None else b""
+            count, found = verify_root(self._engine.store, root.root_id, root.path, selector, below)
+            checked, problems = checked + count, problems + found
+        differs = [
+            {"path": os.fsdecode(p.path) or str(self._engine.database.path), "problem": p.what} for p in problems
+        ]
+        return {"clean": not problems, "checked": checked, "differs": differs}
+
+    def _why(self, params: PathParams) -> dict[str, Any]:
+        return self._engine.why(_real(params.path, last=False))
+
+    def _shutdown(self, _: NoParams) -> dict[str, Any]:
+        self._shut_down()
+        return {"stopping": True, "pid": os.getpid()}
+
+    def _in_a_root(self, path: bytes) -> Root:
+        root = self._engine.roots.of(path) or next(
+            (root for root in self._engine.roots.all() if root.path.startswith(path.rstrip(b"/") + b"/")), None
+        )
+        if root is None:
+            name = os.fsdecode(path)
+            raise MethodError(f"{name} is in no root: add it with `ctx42d up {name}`")
+        return root
+
+
+def _real(path: str, *, last: bool = True) -> bytes:
+    """Absolute path without symlinks; last=False: the last name may be one."""
+    if "\0" in path:
+        raise MethodError(f"{path!r} is no path: it holds a NUL", BAD_PARAMETERS)
+    name = os.fsencode(path)
+    if not os.path.isabs(name):
+        raise MethodError(f"{path} is a relative path: the daemon doesn't know your current folder", BAD_PARAMETERS)
+    if last:
+        return os.path.realpath(name)
+    head, tail = os.path.split(os.path.normpath(name))
+    return os.path.join(os.path.realpath(head), tail)
+
+
+def _folder(path: str) -> bytes:
+    real = _real(path)
+    if not os.path.exists(real):
+        raise MethodError(f"{path} does not exist", BAD_PARAMETERS)
+    if not os.path.isdir(real):
+        raise MethodError(f"{path} is not a folder: a root is a folder, its files are found from there", BAD_PARAMETERS)
+    if not os.access(real, os.R_OK | os.X_OK):
+        raise MethodError(f"{path} can't be read by this user: check its permissions", BAD_PARAMETERS)
+    return real
+
+
+def _hit(hit: Hit, *, explain: bool) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "path": os.fsdecode(hit.path),
+        "root": os.fsdecode(hit.root),
+        "relpath": os.fsdecode(hit.relpath),
+        "start_line": hit.start_line,
+        "end_line": hit.end_line,
+        "language": hit.language,
+        "symbol": hit.symbol,
+        "kind": hit.kind,
+        "score": round(hit.score, 6),
+        "fresh": hit.fresh,
+        "text": hit.text,
+    }
+    if explain:
+        answer["explain"] = {signal: round(share, 6) for signal, share in hit.shares.items()}
+    return answer

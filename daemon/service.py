@@ -1,0 +1,134 @@
+"""The daemon's process: `python -P -m ctx42d.daemon.service [--foreground | --ephemeral]`.
+
+Covers the lock that makes it the only one, logs, signals, and the order of starting and stopping. What it is made of is
+`engine.py`. Whatever keeps it from starting is one sentence on stderr and exit code 1.
+"""
+
+from __future__ import annotations
+
+import os
+
+# Before numpy: one matrix product of a question doesn't pay for threads, and each thread's buffers cost 8 MB of address
+# space.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import argparse
+import fcntl
+import logging
+import signal
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ctx42d.daemon import logs
+from ctx42d.daemon.config import Config, ConfigError, load
+from ctx42d.daemon.control import Control
+from ctx42d.daemon.engine import Engine, make_memory
+from ctx42d.daemon.methods import Methods
+from ctx42d.daemon.notify import notify
+from ctx42d.daemon.paths import Paths, make_private, resolve
+from ctx42d.daemon.version import VERSION
+from ctx42d.indexer.bundle import BundleError
+from ctx42d.memory.config import MemoryConfigError
+
+log = logging.getLogger("ctx42d.service")
+
+
+class StartRefused(Exception):
+    """The daemon can't start; the message says why and what to do."""
+
+
+def main() -> int:
+    """Run until told to stop; return the exit code."""
+    options = argparse.ArgumentParser(prog="ctx42d run")
+    options.add_argument("--foreground", action="store_true", help="log to stderr")
+    options.add_argument("--ephemeral", action="store_true", help="stop when standard input ends")
+    arguments = options.parse_args()
+    paths = resolve(os.environ)
+    try:
+        config = load(paths.config_file)
+        _prepare(paths)
+        to_stderr = arguments.foreground or logs.under_service_manager(os.environ)
+        logs.setup(logs.LogSettings(**config.section("log")), paths.log_file, to_stderr)
+        with _the_only_one(paths):
+            _run(paths, config, ephemeral=arguments.ephemeral)
+    except (StartRefused, ConfigError, MemoryConfigError, BundleError) as refusal:
+        print(f"ctx42d: {refusal}", file=sys.stderr)  # noqa: T201 the client shows this line
+        return 1
+    except (OSError, sqlite3.Error) as error:
+        print(f"ctx42d: {_in_words(error, paths)}", file=sys.stderr)  # noqa: T201 the client shows this line
+        return 1
+    return 0
+
+
+def _run(paths: Paths, config: Config, *, ephemeral: bool) -> None:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: stop.set())
+    if ephemeral:
+        threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+    engine = Engine(paths.data_dir, config, make_memory(config, os.environ))
+    search = config.section("search")
+    methods = Methods(engine, stop.set, default_k=search["default_k"], wait_deep_ms=search["wait_deep_ms"])
+    control = Control(paths.socket, methods.call)
+    engine.start()
+    control.start()
+    log.info("ctx42d %s, pid %d, at %s", VERSION, os.getpid(), paths.socket)
+    notify("READY=1")
+    stop.wait()
+    notify("STOPPING=1")
+    engine.stopping = True
+    control.close()
+    engine.stop()
+    log.info("stopped")
+
+
+def _prepare(paths: Paths) -> None:
+    for folder in paths.folders:
+        make_private(folder)
+    if len(os.fsencode(paths.socket)) > 107:
+        raise StartRefused(
+            f"the socket's path {paths.socket} is longer than the 107 bytes that the system allows:"
+            " set XDG_RUNTIME_DIR or CTX42D_HOME to a shorter one"
+        )
+
+
+@contextmanager
+def _the_only_one(paths: Paths) -> Iterator[None]:
+    """Hold the lock of the index. Raises StartRefused when another daemon does."""
+    handle = os.open(paths.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(handle)
+        raise StartRefused(
+            f"another daemon (pid {pid}) has the index in {paths.data_dir}: stop it with `ctx42d down`"
+        ) from None
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, b"%d\n" % os.getpid(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    while os.read(0, 4096):
+        pass
+    stop.set()
+
+
+def _in_words(error: OSError | sqlite3.Error, paths: Paths) -> str:
+    if isinstance(error, sqlite3.Error):
+        what = "no room is left on its disk" if "full" in str(error) else str(error)
+        return f"the index {paths.database} can't be opened: {what}"
+    if error.filename:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return f"could not start: {error.strerror or error}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

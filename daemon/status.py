@@ -1,0 +1,207 @@
+"""What the daemon says of itself: `status`, `progress`, and the coverage that goes with every answer.
+
+Counts that would cost a scan of a table are remembered for a moment, since clients poll. Leaves the wording to the
+client.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from ctx42d.daemon.config import ENVIRONMENT
+from ctx42d.daemon.engine import Engine
+from ctx42d.daemon.version import VERSION
+from ctx42d.indexer.roots import Root
+
+T = TypeVar("T")
+MB = 2**20
+REMEMBER_S = 0.5
+WITHOUT_DEEP = "SELECT count(*) FROM vectors INDEXED BY vectors_without_deep WHERE deep IS NULL AND deep_error IS NULL"
+OF_ROOT = """
+SELECT (SELECT count(*) FROM files WHERE root_id = ?1 AND outcome = 'indexed'), count(*), count(missing.id)
+FROM chunks c JOIN files f ON f.id = c.file_id AND f.root_id = ?1
+LEFT JOIN (SELECT id FROM vectors INDEXED BY vectors_without_deep WHERE deep IS NULL AND deep_error IS NULL) missing
+  ON missing.id = c.vector_id
+"""
+
+
+class _Remembered(Generic[T]):
+    """A figure that is looked up again only after a while."""
+
+    def __init__(self, look: Callable[[], T], for_s: float = REMEMBER_S) -> None:
+        self._look, self._for_s = look, for_s
+        self._until = 0.0
+        self._value: T
+
+    def __call__(self) -> T:
+        if time.monotonic() >= self._until:
+            self._value = self._look()
+            self._until = time.monotonic() + self._for_s
+        return self._value
+
+
+class Status:
+    """Figures of one engine."""
+
+    def __init__(self, engine: Engine, environ: Mapping[str, str] = os.environ) -> None:
+        self._engine = engine
+        self._environment = {name: environ[name] for name in ENVIRONMENT.values() if environ.get(name)}
+        self._deep = _Remembered(self._count_deep)
+        self._roots = _Remembered(self._count_roots, 1.0)
+        self._burst: tuple[float, int] = (0.0, 0)  # when the deep tier began to move, and where it stood
+
+    def state(self) -> str:
+        """One word: starting indexing idle paused degraded stopping."""
+        engine = self._engine
+        if engine.stopping:
+            return "stopping"
+        if engine.paused:
+            return "paused"
+        if engine.notes or any(root.note for root in engine.root_map.values()):
+            return "degraded"
+        if self._owed():
+            return "starting" if any(r.scanned_at is None for r in engine.root_map.values()) else "indexing"
+        return "indexing" if engine.queue.counts().pending else "idle"
+
+    def coverage(self) -> dict[str, float]:
+        """Share of what belongs into the index that each tier has: 0..1.
+
+        Both first tiers are made in the same transaction.
+        """
+        pending = self._engine.queue.counts().pending
+        files = sum(count[0] for count in self._roots().values())
+        first = 0.0 if self._never_scanned() and not files else files / (files + pending) if pending else 1.0
+        done, total = self._deep()
+        return {
+            "lexical": round(first, 4),
+            "static": round(first, 4),
+            "deep": round(done / total, 4) if total else first,
+        }
+
+    def progress(self) -> dict[str, Any]:
+        """What `up` draws."""
+        engine = self._engine
+        counts, owed = engine.queue.counts(), self._owed()
+        files = sum(count[0] for count in self._roots().values())
+        done, total = self._deep()
+        searchable = not owed and not counts.pending and not engine.intake.waiting()
+        deep = done >= total or not engine.deep_enabled or "bundle" in engine.notes
+        phase = (
+            "scanning" if owed and not counts.pending else "indexing" if not searchable else "idle" if deep else "deep"
+        )
+        notes = [*engine.notes.values(), *(root.note for root in engine.root_map.values() if root.note)]
+        return {
+            "state": self.state(),
+            "phase": phase,
+            "files_done": files,
+            "files_total": files + counts.pending,
+            "deep_done": done,
+            "deep_total": total,
+            "eta_s": self._eta_s(done, total) if phase == "deep" else None,
+            "searchable": searchable,
+            "deep_complete": searchable and deep,
+            "note": notes[0] if notes else None,
+        }
+
+    def status(self) -> dict[str, Any]:
+        """Everything."""
+        engine, counts = self._engine, self._engine.queue.counts()
+        stats = engine.memory.stats()
+        return {
+            "version": VERSION,
+            "pid": os.getpid(),
+            "uptime_s": round(time.time() - engine.started_at, 1),
+            "state": self.state(),
+            "paused": engine.paused,
+            "roots": self.roots(),
+            "queue": {
+                "pending": counts.pending,
+                "in_flight": counts.in_flight,
+                "oldest_age_s": round(counts.oldest_age_s, 3),
+                "quarantined": counts.quarantined,
+            },
+            "memory": {
+                "profile": stats.profile,
+                "limit_mb": round(stats.limit_bytes / MB, 1),
+                "used_mb": round(stats.used_bytes / MB, 1),
+                "daemon_mb": round(stats.own_bytes / MB, 1),
+                "worker_mb": round(stats.worker_bytes / MB, 1),
+                "peak_mb": round(stats.peak_bytes / MB, 1),
+                "level": str(stats.level),
+                "gc_runs": stats.gc_runs,
+                "refreshes": stats.refreshes,
+                "recycles": stats.recycles,
+                "kills": stats.kills,
+            },
+            "processes": [
+                {"pid": process.pid, "role": process.role, "mb": round(process.used_bytes / MB, 1)}
+                for process in stats.processes
+            ],
+            "workers": {
+                "embedded": engine.embedding.embedded,
+                "starts": sum(slot.starts for slot in (*engine.parsers.slots, engine.embedding.slot)),
+                "deaths": sum(slot.deaths for slot in (*engine.parsers.slots, engine.embedding.slot)),
+                "last_death": next(
+                    (s.last_death for s in (*engine.parsers.slots, engine.embedding.slot) if s.last_death), ""
+                ),
+            },
+            "environment": self._environment,
+            "notes": [*engine.notes.values(), *engine.memory.config.notes],
+            "last_error": engine.last_error or None,
+        }
+
+    def roots(self) -> list[dict[str, Any]]:
+        """Each root with its figures."""
+        counts = self._roots()
+        return [self._root(root, counts.get(root.root_id, (0, 0, 0))) for root in self._engine.root_map.values()]
+
+    def _root(self, root: Root, counts: tuple[int, int, int]) -> dict[str, Any]:
+        files, chunks, missing = counts
+        pending = self._engine.queue.counts(root.root_id).pending
+        watched = self._engine.watcher.counts(root.root_id)
+        first = files / (files + pending) if pending else float(root.scanned_at is not None)
+        return {
+            "path": os.fsdecode(root.path),
+            "files": files,
+            "chunks": chunks,
+            "pending": pending,
+            "watching": bool(watched.watched) and not watched.refused,
+            "watched_folders": watched.watched,
+            "refused_folders": watched.refused,
+            "coverage": {
+                "lexical": round(first, 4),
+                "static": round(first, 4),
+                "deep": round(1 - missing / chunks, 4) if chunks else first,
+            },
+            "state": "unavailable" if root.note else "indexing" if pending else "fresh",
+            "note": root.note or None,
+        }
+
+    def _owed(self) -> bool:
+        away = {root.root_id for root in self._engine.root_map.values() if root.note}
+        return any(scan.root_id not in away for scan in self._engine.roots.rescans())
+
+    def _never_scanned(self) -> bool:
+        return any(root.scanned_at is None for root in self._engine.root_map.values())
+
+    def _count_deep(self) -> tuple[int, int]:
+        with self._engine.database.reading() as connection:
+            missing = connection.execute(WITHOUT_DEEP).fetchone()[0]
+            total = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
+        return total - missing, total
+
+    def _count_roots(self) -> dict[int, tuple[int, int, int]]:
+        with self._engine.database.reading() as connection:
+            return {root_id: connection.execute(OF_ROOT, (root_id,)).fetchone() for root_id in self._engine.root_map}
+
+    def _eta_s(self, done: int, total: int) -> float | None:
+        now = time.monotonic()
+        began, stood = self._burst
+        if not began or done < stood:
+            self._burst = now, done
+            return None
+        rate = (done - stood) / (now - began) if now > began else 0.0
+        return round((total - done) / rate, 1) if rate else None

@@ -1,0 +1,197 @@
+"""The work queue: one row per dirty path, in SQLite.
+
+A change of a path raises its row's generation; a lease names the generation that is worked on, and an acknowledgement
+counts only for that one: a file saved while it is being indexed stays dirty. Rows survive any crash; leases run out.
+Covers rows and their order; leaves the work to `ctx42d.indexer.pipeline`, and when to do it to `jobs.py`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ctx42d.indexer.database import Database
+from ctx42d.indexer.pipeline import Lease
+
+ENQUEUE = """
+INSERT INTO queue (root_id, relpath, generation, seq, enqueued_at, priority) VALUES (?, ?, 1, ?, ?, ?)
+ON CONFLICT (root_id, relpath) DO UPDATE SET generation = generation + 1, seq = excluded.seq, attempts = 0,
+  not_before = 0, quarantined = NULL, priority = max(priority, excluded.priority)
+"""
+LEASABLE = """
+SELECT q.root_id, q.relpath, q.generation, q.attempts, coalesce(f.size, 4096) FROM queue q INDEXED BY queue_order
+LEFT JOIN files f ON f.root_id = q.root_id AND f.relpath = q.relpath
+WHERE q.quarantined IS NULL AND (q.leased IS NULL OR q.lease_expires < ?1) AND q.not_before <= ?1
+ORDER BY q.priority DESC, q.seq LIMIT ?2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """config.toml's [queue]."""
+
+    batch_files: int
+    batch_kb: int
+    lease_seconds: float
+    max_attempts: int
+    retry_seconds: float
+    retry_max_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """How much there is to do."""
+
+    pending: int
+    in_flight: int
+    quarantined: int
+    oldest_age_s: float
+
+
+class WorkQueue:
+    """Dirty paths. Thread-safe."""
+
+    def __init__(self, database: Database, settings: QueueSettings, clock: Callable[[], float] = time.time) -> None:
+        self._database, self._settings, self._clock = database, settings, clock
+        self.changed = threading.Condition()
+        with database.transaction() as connection:
+            # Leases of a process that is gone: nobody else can hold one, since one daemon owns the database.
+            connection.execute("UPDATE queue SET leased = NULL, lease_expires = NULL")
+            self._seq: int = connection.execute("SELECT coalesce(max(seq), 0) FROM queue").fetchone()[0]
+
+    def enqueue(self, root_id: int, relpaths: Iterable[bytes], *, priority: int = 0) -> int:
+        """Mark paths as dirty; return how many. Higher priorities go first."""
+        now = self._clock()
+        with self._database.transaction() as connection:
+            rows = []
+            for relpath in relpaths:
+                self._seq += 1
+                rows.append((root_id, relpath, self._seq, now, priority))
+            connection.executemany(ENQUEUE, rows)
+        return len(rows)
+
+    def lease(self) -> list[Lease]:
+        """Take the next batch: up to the configured number of files and bytes (by the size they last had)."""
+        now, most_bytes = self._clock(), self._settings.batch_kb * 1024
+        with self._database.transaction() as connection:
+            found = connection.execute(LEASABLE, (now, self._settings.batch_files)).fetchall()
+            leases: list[Lease] = []
+            total = 0
+            for root_id, relpath, generation, attempts, size in found:
+                total += size
+                if leases and total > most_bytes:
+                    break
+                leases.append(Lease(root_id, relpath, generation, attempts))
+            connection.executemany(
+                "UPDATE queue SET leased = generation, lease_expires = ? WHERE root_id = ? AND relpath = ?",
+                [(now + self._settings.lease_seconds, lease.root_id, lease.relpath) for lease in leases],
+            )
+        return leases
+
+    def acknowledge(self, lease: Lease) -> None:
+        """The leased generation is done. Joins the transaction that the caller is in."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM queue WHERE root_id=? AND relpath=? AND generation=?",
+                (lease.root_id, lease.relpath, lease.generation),
+            )
+            self._unlease(connection, lease)
+
+    def release(self, lease: Lease) -> None:
+        """Put a lease back undone: it was nobody's fault."""
+        with self._database.transaction() as connection:
+            self._unlease(connection, lease)
+
+    def retry(self, lease: Lease, *, delay_s: float) -> None:
+        """Put a lease back, not to be looked at for a while."""
+        with self._database.transaction() as connection:
+            self._unlease(connection, lease)
+            self._set_not_before(connection, lease, self._clock() + delay_s)
+
+    def fail(self, lease: Lease, reason: str) -> bool:
+        """The work on this very file failed: try again later, or quarantine it.
+
+        Returns True if it is quarantined now.
+        """
+        attempts = lease.attempts + 1
+        final = attempts >= self._settings.max_attempts
+        delay = min(self._settings.retry_seconds * 2 ** (attempts - 1), self._settings.retry_max_seconds)
+        with self._database.transaction() as connection:
+            self._unlease(connection, lease)
+            connection.execute(
+                "UPDATE queue SET attempts=?, quarantined=? WHERE root_id=? AND relpath=? AND generation=?",
+                (attempts, reason if final else None, lease.root_id, lease.relpath, lease.generation),
+            )
+            self._set_not_before(connection, lease, self._clock() + delay)
+        return final
+
+    def next_due(self) -> float | None:
+        """When the next row that waits may be leased (the clock's time), or None if none waits."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT min(max(not_before, coalesce(lease_expires, 0))) FROM queue WHERE quarantined IS NULL"
+            ).fetchone()
+        return row[0] if row else None
+
+    def counts(self, root_id: int | None = None) -> QueueCounts:
+        """How much there is to do, in all or of one root."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT count(*) FILTER (WHERE quarantined IS NULL), count(leased), count(quarantined),"
+                " min(enqueued_at) FILTER (WHERE quarantined IS NULL) FROM queue WHERE ?1 IS NULL OR root_id = ?1",
+                (root_id,),
+            ).fetchone()
+        age = max(0.0, self._clock() - row[3]) if row[3] else 0.0
+        return QueueCounts(row[0], row[1], row[2], age)
+
+    def mark(self) -> int:
+        """Everything enqueued so far has a sequence number up to this."""
+        return self._seq
+
+    def done_up_to(self, seq: int, root_id: int | None = None) -> bool:
+        """Whether nothing enqueued up to a mark is left, quarantined paths aside."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM queue WHERE seq <= ?1 AND quarantined IS NULL AND (?2 IS NULL OR root_id = ?2) LIMIT 1",
+                (seq, root_id),
+            ).fetchone()
+        return row is None
+
+    def state_of(self, root_id: int, relpath: bytes) -> tuple[str | None, str | None]:
+        """("queued", None), ("quarantined", reason) or (None, None)."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT quarantined FROM queue WHERE root_id=? AND relpath=?", (root_id, relpath)
+            ).fetchone()
+        if row is None:
+            return None, None
+        return ("quarantined", row[0]) if row[0] else ("queued", None)
+
+    def quarantined(self) -> list[tuple[int, bytes, str]]:
+        """Quarantined paths as (root id, relative path, reason)."""
+        with self._database.reading() as connection:
+            return connection.execute(
+                "SELECT root_id, relpath, quarantined FROM queue WHERE quarantined IS NOT NULL ORDER BY seq"
+            ).fetchall()
+
+    def notify(self) -> None:
+        """Wake those who wait for the queue to move."""
+        with self.changed:
+            self.changed.notify_all()
+
+    @staticmethod
+    def _unlease(connection: sqlite3.Connection, lease: Lease) -> None:
+        connection.execute(
+            "UPDATE queue SET leased=NULL, lease_expires=NULL WHERE root_id=? AND relpath=? AND leased=?",
+            (lease.root_id, lease.relpath, lease.generation),
+        )
+
+    @staticmethod
+    def _set_not_before(connection: sqlite3.Connection, lease: Lease, when: float) -> None:
+        connection.execute(
+            "UPDATE queue SET not_before=? WHERE root_id=? AND relpath=? AND generation=?",
+            (when, lease.root_id, lease.relpath, lease.generation),
+        )

@@ -1,0 +1,134 @@
+"""From one file's path to its chunks, tokens and static vectors. Runs in the worker.
+
+Covers the stable read (fstat, read, fstat), decoding and sniffing. Leaves which names belong to `selection.py`, the
+cuts to `chunking.py`, the words to `words.py`.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+import stat
+import zlib
+
+import numpy as np
+
+from ctx42d.indexer import wire
+from ctx42d.indexer.chunking import Chunk, chunk
+from ctx42d.indexer.content import why_not_content
+from ctx42d.indexer.languages import language_of
+from ctx42d.indexer.passages import HASH_BYTES, content_hash
+from ctx42d.indexer.quantize import quantize
+from ctx42d.indexer.static import STATIC_DIMS, StaticTable
+from ctx42d.indexer.words import identifier_words, tokens
+
+HEAD_BYTES = 256
+COMPRESSION_LEVEL = 3
+
+
+class Parser:
+    """Parses files with one static table."""
+
+    def __init__(self, table: StaticTable) -> None:
+        self._table = table
+
+    def parse(self, file: wire.FileToParse, request: wire.Parse) -> wire.ParsedFile:
+        """Return what became of a file; a file that can't be read is an outcome, never an exception."""
+        try:
+            stamp, data = read_stable(file.path, request.max_file_bytes)
+        except FileNotFoundError:
+            return wire.ParsedFile(file.key, "vanished")
+        except NotADirectoryError:
+            return wire.ParsedFile(file.key, "vanished")
+        except OSError as error:
+            return wire.ParsedFile(file.key, "skipped", f"cannot be read: {error.strerror}")
+        if stamp is None:
+            return wire.ParsedFile(file.key, "unstable", "it changed while it was read")
+        if data is None:
+            kilobytes = request.max_file_bytes // 1024
+            return wire.ParsedFile(
+                file.key, "skipped", f"not a regular file, or larger than {kilobytes} KB (selection.max_file_kb)", stamp
+            )
+        digest = hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
+        if digest == file.known_hash:
+            return wire.ParsedFile(file.key, "unchanged", "", stamp, digest)
+        if reason := why_not_content(file.relpath, data):
+            return wire.ParsedFile(file.key, "skipped", reason, stamp, digest)
+        return self._chunked(file, request, stamp, digest, data)
+
+    def _chunked(
+        self, file: wire.FileToParse, request: wire.Parse, stamp: wire.FileStamp, digest: bytes, data: bytes
+    ) -> wire.ParsedFile:
+        language = language_of(file.relpath, data[:HEAD_BYTES])
+        if language is None:
+            return wire.ParsedFile(file.key, "skipped", "not a known source or text format", stamp, digest)
+        text = decode(data)
+        chunks = chunk(text, language, request.max_chars)
+        lines = chunks[-1].end_line if chunks else 0
+        return wire.ParsedFile(file.key, "indexed", "", stamp, digest, language.name, lines, self._describe(chunks))
+
+    def _describe(self, chunks: list[Chunk]) -> list[wire.ParsedChunk]:
+        vectors = np.zeros((len(chunks), STATIC_DIMS), dtype=np.float32)
+        bodies = []
+        for i, piece in enumerate(chunks):
+            body = tokens(piece.text)
+            vectors[i] = self._table.vector([*_symbol_words(piece.symbol), *body.words])
+            bodies.append(body.lexical)
+        rows, width = quantize(vectors) if chunks else b"", STATIC_DIMS + 4
+        return [
+            wire.ParsedChunk(
+                piece.start_line,
+                piece.end_line,
+                piece.symbol,
+                piece.kind,
+                list(piece.defines),
+                zlib.compress(piece.text.encode("utf-8", "replace"), COMPRESSION_LEVEL),
+                bodies[i],
+                content_hash(piece.symbol, piece.text),
+                rows[i * width : (i + 1) * width],
+            )
+            for i, piece in enumerate(chunks)
+        ]
+
+
+def _symbol_words(symbol: str) -> list[str]:
+    return [word for part in symbol.split(".") for word in identifier_words(part)] if symbol else []
+
+
+def read_stable(path: bytes, max_bytes: int) -> tuple[wire.FileStamp | None, bytes | None]:
+    """Return (stamp, contents) of a regular file that did not change while it was read.
+
+    (stamp, None): not a regular file, or larger than max_bytes. (None, None): it changed meanwhile. Raises OSError.
+    O_NONBLOCK: opening a FIFO that took a file's place must not hang the worker. O_NOFOLLOW: nor lead out of the root.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        before = os.fstat(handle)
+        stamp = wire.stamp_of(before)
+        if not stat.S_ISREG(before.st_mode) or before.st_size > max_bytes:
+            return stamp, None
+        data = _read_all(handle, before.st_size)
+        if wire.stamp_of(os.fstat(handle)) != stamp or len(data) != before.st_size:
+            return None, None
+        return stamp, data
+    finally:
+        os.close(handle)
+
+
+def _read_all(handle: int, size: int) -> bytes:
+    parts, left = [], size + 1
+    while left > 0 and (part := os.read(handle, left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def decode(data: bytes) -> str:
+    """Text of a file: UTF-16 with a byte order mark, else UTF-8 (mark dropped), else Latin-1, which takes any byte."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

@@ -1,0 +1,226 @@
+"""The only place that knows the order: lease, look, parse, commit, acknowledge; then the deep tier behind it.
+
+Covers what becomes of a dirty path in every case, and keeping all parsing workers busy while this thread writes. Leaves
+rows to `store.py`, workers to `parser_pool.py` and `embedding.py`, and when to run to the daemon's jobs.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Protocol
+
+from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.parser_pool import ParserPool
+from ctx42d.indexer.reconcile import RootUnavailable, check_available, is_unchanged
+from ctx42d.indexer.selection import Selector
+from ctx42d.indexer.store import Pending, Store
+from ctx42d.indexer.wire import FileToParse, ParsedFile, stamp_of
+
+UNSTABLE_RETRY_S = 0.2
+UNAVAILABLE_RETRY_S = 30.0
+DEEP_GROUP = 64
+DEEP_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A dirty path that is being worked on, in the generation it had when it was taken."""
+
+    root_id: int
+    relpath: bytes
+    generation: int
+    attempts: int
+
+
+class Queue(Protocol):
+    """Where dirty paths come from. `acknowledge`, `retry` and `fail` join the transaction they are called in."""
+
+    def lease(self) -> list[Lease]:
+        """Take a batch, empty when nothing is due."""
+
+    def acknowledge(self, lease: Lease) -> None:
+        """It is done."""
+
+    def release(self, lease: Lease) -> None:
+        """Put it back."""
+
+    def retry(self, lease: Lease, *, delay_s: float) -> None:
+        """Put it back for later."""
+
+    def fail(self, lease: Lease, reason: str) -> bool:
+        """It failed on its own; True: it is quarantined now."""
+
+
+@dataclass(frozen=True, slots=True)
+class RootView:
+    """What the pipeline needs of a root."""
+
+    path: bytes
+    selector: Selector
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Leases on their way: those a worker has to look at, by key, and those decided without one."""
+
+    to_parse: dict[int, tuple[Lease, FileToParse]]
+    decided: list[Callable[[], object]]
+
+
+class Pipeline:
+    """Moves dirty paths into the index."""
+
+    def __init__(
+        self,
+        store: Store,
+        queue: Queue,
+        parsers: ParserPool,
+        embedding: EmbeddingService,
+        roots: Callable[[], Mapping[int, RootView]],
+        say: Callable[[str], None],
+    ) -> None:
+        """`say` hears one sentence per event worth a log line."""
+        self._store, self._queue, self._parsers, self._embedding = store, queue, parsers, embedding
+        self._roots, self._say = roots, say
+        self._threads = ThreadPoolExecutor(parsers.width, thread_name_prefix="parse")
+
+    def drain(self, stop: Callable[[], bool], progressed: Callable[[], None]) -> int:
+        """Work until nothing is due or `stop()`; return how many paths were dealt with.
+
+        While a batch is written here, the workers parse the next ones. Raises sqlite3.OperationalError when the disk is
+        full: what was leased is put back by the next lease.
+        """
+        running: dict[Future[list[ParsedFile]], _Batch] = {}
+        done = 0
+        while True:
+            self._top_up(running, stop)
+            if not running:
+                return done
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                batch = running.pop(future)
+                done += self._commit(batch, future.result())
+            progressed()
+
+    def deepen(self, stop: Callable[[], bool], progressed: Callable[[], None]) -> int:
+        """Embed texts that have no deep vector yet, until there are none or `stop()`; return how many.
+
+        Raises BrokenBundle.
+        """
+        done = 0
+        while not stop() and (group := self._store.without_deep(DEEP_GROUP)):
+            # Texts of like length share a micro-batch: less padding.
+            group.sort(key=lambda pending: len(pending.text))
+            while group and not stop():
+                size = max(1, self._embedding.batch_size())
+                batch, group = group[:size], group[size:]
+                self._embed(batch)
+                done += len(batch)
+                progressed()
+        return done
+
+    def close(self) -> None:
+        """Wait for the parsing threads."""
+        self._threads.shutdown(wait=True)
+
+    def _top_up(self, running: dict[Future[list[ParsedFile]], _Batch], stop: Callable[[], bool]) -> None:
+        # One batch more than there are workers: the next one is ready when a worker becomes free.
+        while len(running) <= self._parsers.width and not stop():
+            leases = self._queue.lease()
+            if not leases:
+                return
+            batch = self._look(leases)
+            files = [file for _, file in batch.to_parse.values()]
+            running[self._threads.submit(lambda files=files: list(self._parsers.parse(files)))] = batch  # type: ignore[misc]
+
+    def _look(self, leases: Sequence[Lease]) -> _Batch:
+        """Decide what a look at the path alone can decide."""
+        batch = _Batch({}, [])
+        roots = self._roots()
+        for key, lease in enumerate(leases):
+            view = roots.get(lease.root_id)
+            decision = self._decide(lease, view) if view else None
+            if isinstance(decision, FileToParse):
+                batch.to_parse[key] = lease, _keyed(decision, key)
+            elif decision is not None:
+                batch.decided.append(decision)
+            else:
+                batch.decided.append(lambda lease=lease: self._queue.acknowledge(lease))  # type: ignore[misc]
+        return batch
+
+    def _decide(self, lease: Lease, view: RootView) -> FileToParse | Callable[[], object] | None:
+        path = os.path.join(view.path, lease.relpath)
+        if view.selector.why_not(lease.relpath):
+            return lambda: self._forget(lease)
+        try:
+            found = os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return lambda: self._forget_if_root_is_there(lease, view)
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror}"
+            return lambda: self._skip(lease, reason)
+        if not stat.S_ISREG(found.st_mode):
+            return lambda: self._forget(lease)
+        known = self._store.known(lease.root_id, lease.relpath)
+        if known and is_unchanged(known, stamp_of(found)):
+            return None
+        return FileToParse(0, path, lease.relpath, known.file_hash if known and known.stamp else None)
+
+    def _commit(self, batch: _Batch, parsed: Iterable[ParsedFile]) -> int:
+        with self._store.transaction():
+            for decide in batch.decided:
+                decide()
+            for result in parsed:
+                lease, _ = batch.to_parse[result.key]
+                self._settle(lease, result)
+        return len(batch.decided) + len(batch.to_parse)
+
+    def _settle(self, lease: Lease, result: ParsedFile) -> None:
+        if result.outcome == "unstable":
+            self._queue.retry(lease, delay_s=UNSTABLE_RETRY_S)
+            return
+        if result.outcome == "failed":
+            if self._queue.fail(lease, result.reason):
+                self._say(f"quarantined {os.fsdecode(lease.relpath)}: {result.reason}")
+            return
+        if result.outcome == "vanished":
+            self._store.remove(lease.root_id, lease.relpath)
+        elif result.outcome == "unchanged" and result.stamp is not None:
+            self._store.touch(lease.root_id, lease.relpath, result.stamp)
+        else:
+            self._store.put(lease.root_id, lease.relpath, result)
+        self._queue.acknowledge(lease)
+
+    def _forget(self, lease: Lease) -> None:
+        self._store.remove(lease.root_id, lease.relpath)
+        self._queue.acknowledge(lease)
+
+    def _forget_if_root_is_there(self, lease: Lease, view: RootView) -> None:
+        try:
+            check_available(view.path, expects_files=True)
+        except RootUnavailable:
+            self._queue.retry(lease, delay_s=UNAVAILABLE_RETRY_S)
+        else:
+            self._forget(lease)
+
+    def _skip(self, lease: Lease, reason: str) -> None:
+        self._store.put(lease.root_id, lease.relpath, ParsedFile(0, "skipped", reason))
+        self._queue.acknowledge(lease)
+
+    def _embed(self, batch: Sequence[Pending]) -> None:
+        rows, errors = [], []
+        for pending, result in zip(batch, self._embedding.embed_rows([p.text for p in batch]), strict=True):
+            if isinstance(result, bytes):
+                rows.append((pending.vector_id, result))
+            else:
+                final = self._store.deep_attempts(pending.vector_id) + 1 >= DEEP_ATTEMPTS
+                errors.append((pending.vector_id, str(result), final))
+        self._store.put_deep(rows, errors)
+
+
+def _keyed(file: FileToParse, key: int) -> FileToParse:
+    return FileToParse(key, file.path, file.relpath, file.known_hash)

@@ -1,0 +1,138 @@
+"""Understanding a question: its words, the identifiers it names, and how it is put to the full text.
+
+FTS5 syntax in a question is data, not code: every term is quoted. Words that occur in many chunks are left to the
+vectors: an OR over all words of a question costs 74 ms at 62,000 chunks, over those in at most 10 % of them 17 ms, and
+ranks no worse.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ctx42d.indexer.words import tokens
+
+MOST_CHARS = 4000
+MOST_TERMS = 32
+COMMON_SHARE = 0.1
+FEWEST_TERMS = 2
+
+# Words of asking, not of code. Closed-class English words only: a word that may name a thing in code is no stop word.
+STOP_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "been",
+        "being",
+        "by",
+        "can",
+        "could",
+        "did",
+        "do",
+        "does",
+        "doing",
+        "for",
+        "from",
+        "had",
+        "has",
+        "have",
+        "how",
+        "i",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "me",
+        "my",
+        "of",
+        "on",
+        "or",
+        "our",
+        "please",
+        "shall",
+        "should",
+        "so",
+        "than",
+        "that",
+        "the",
+        "their",
+        "them",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "those",
+        "to",
+        "was",
+        "we",
+        "were",
+        "what",
+        "when",
+        "where",
+        "which",
+        "who",
+        "whose",
+        "why",
+        "will",
+        "with",
+        "would",
+        "you",
+        "your",
+    ]
+)
+_IDENTIFIER = re.compile(r"[^\W\d]\w*(?:(?:\.|::|#|->)[^\W\d]\w*)*")
+_TESTS = frozenset(("test", "tests", "testing", "tested", "spec", "fixture", "fixtures", "mock", "mocks"))
+_DOCS = frozenset(("docs", "documentation", "readme", "changelog", "tutorial", "guide", "example", "examples"))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, taken apart. `names`: identifiers it may name, whole and lower-cased without underscores."""
+
+    text: str
+    words: tuple[str, ...]
+    terms: tuple[str, ...]
+    names: frozenset[str]
+    about_tests: bool
+    about_docs: bool
+
+
+def understand(text: str) -> Question:
+    """Take a question apart; any string will do."""
+    text = text[:MOST_CHARS]
+    split = tokens(text)
+    words = tuple(dict.fromkeys(word for word in split.words if word not in STOP_WORDS)) or tuple(
+        dict.fromkeys(split.words)
+    )
+    whole = dict.fromkeys(term for term in split.lexical.split() if term not in STOP_WORDS)
+    names = (
+        frozenset(flat(part) for name in _IDENTIFIER.findall(text) for part in re.split(r"\W+", name) if part)
+        - STOP_WORDS
+    )
+    asked = set(words)
+    return Question(text, words, tuple(whole) or words, names, bool(asked & _TESTS), bool(asked & _DOCS))
+
+
+def flat(name: str) -> str:
+    """Name without its style: getUser, get_user and GET_USER are one."""
+    return name.replace("_", "").lower()
+
+
+def full_text_query(question: Question, chunks: int, frequency: Callable[[str], int]) -> str | None:
+    """Return the FTS5 MATCH expression for the rarest words, or None when nothing of the question occurs.
+
+    frequency(term): in how many of the `chunks` chunks a term occurs.
+    """
+    counted = sorted((count, term) for term in question.terms if (count := frequency(term)))
+    limit = max(chunks * COMMON_SHARE, 50)
+    chosen = [term for count, term in counted if count <= limit] or [term for _, term in counted[:FEWEST_TERMS]]
+    return " OR ".join(f'"{term}"' for term in chosen[:MOST_TERMS]) or None

@@ -1,0 +1,125 @@
+"""From three ranked lists to one: fusion, then what a reader of code knows. Pure: no clock, no files, no database.
+
+Reciprocal rank fusion (Cormack, Clarke, Buettcher 2009: 1 / (60 + rank)), weighted by tier, then signals, each a factor
+on the fused score: a chunk that defines what the question names, a path that says what the question says, hits in one
+file supporting each other, tests and documentation behind implementations unless asked for. `explain` gives each
+signal's share.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ctx42d.indexer.question import Question, flat
+from ctx42d.indexer.words import identifier_words
+
+RRF_K = 60
+TIER_WEIGHTS = {"lexical": 1.0, "static": 0.8, "deep": 1.0}
+DEFINITION = 1.2
+PATH_STEM = 0.5
+PATH_FOLDER = 0.15
+SYMBOL_WORDS = 0.5
+FILE_SUPPORT = 0.3
+BEHIND_TESTS = 0.6
+BEHIND_DOCS = 0.7
+
+_TEST_PATH = re.compile(
+    r"(^|/)(tests?|testing|specs?|__tests__|fixtures?|mocks?)(/|$)|(^|[/_.-])(test|spec)s?([_.-]|$)|Tests?\.\w+$"
+)
+_DOCS_PATH = re.compile(
+    r"(^|/)(docs?|examples?|samples?|demos?|tutorials?|benchmarks?|changelogs?)(/|$)|(^|/)(change|history|news)", re.I
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A chunk that some tier found. `ranks`: its rank, from 1, in each tier that found it."""
+
+    chunk_id: int
+    file_id: int
+    relpath: str
+    language: str
+    symbol: str
+    kind: str
+    defines: tuple[str, ...]
+    ranks: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A candidate with its score and the share that each signal has in it."""
+
+    candidate: Candidate
+    score: float
+    shares: dict[str, float] = field(default_factory=dict)
+
+
+def rank(question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
+    """Return the candidates, best first; ties in the order of chunk ids."""
+    scored = [_score(question, candidate) for candidate in candidates]
+    supported = _with_file_support(scored)
+    return sorted(supported, key=lambda ranked: (-ranked.score, ranked.candidate.chunk_id))
+
+
+def _score(question: Question, candidate: Candidate) -> Ranked:
+    shares = {tier: TIER_WEIGHTS[tier] / (RRF_K + at) for tier, at in candidate.ranks.items()}
+    base = sum(shares.values())
+    factors = {
+        "definition": DEFINITION * _defines(question, candidate),
+        "symbol": SYMBOL_WORDS * _coverage(question, _words(candidate.symbol)),
+        "path": _path(question, candidate.relpath),
+    }
+    shares |= {name: base * factor for name, factor in factors.items() if factor}
+    score = sum(shares.values())
+    behind = _behind(question, candidate)
+    if behind < 1:
+        shares["behind"] = score * (behind - 1)
+    return Ranked(candidate, score * behind, shares)
+
+
+def _defines(question: Question, candidate: Candidate) -> float:
+    defined = {flat(name) for name in candidate.defines} & question.names
+    # A name of one short word ("get", "run") is as likely a word of the sentence as a name.
+    return max(
+        (
+            1.0 if len(identifier_words(name)) > 1 or len(name) > 5 or len(question.words) == 1 else 0.3
+            for name in defined
+        ),
+        default=0.0,
+    )
+
+
+def _words(name: str) -> set[str]:
+    return {word for part in re.split(r"\W+", name) if part for word in identifier_words(part)}
+
+
+def _coverage(question: Question, words: set[str]) -> float:
+    return len(words & set(question.words)) / len(question.words) if question.words else 0.0
+
+
+def _path(question: Question, relpath: str) -> float:
+    folder, _, name = relpath.rpartition("/")
+    stem = _words(name.split(".")[0])
+    matched = len(stem & set(question.words)) / len(stem) if stem else 0.0
+    return PATH_STEM * matched + PATH_FOLDER * _coverage(question, _words(folder))
+
+
+def _behind(question: Question, candidate: Candidate) -> float:
+    if not question.about_tests and _TEST_PATH.search(candidate.relpath):
+        return BEHIND_TESTS
+    is_docs = candidate.kind == "section" or _DOCS_PATH.search(candidate.relpath)
+    return BEHIND_DOCS if is_docs and not question.about_docs else 1.0
+
+
+def _with_file_support(scored: Sequence[Ranked]) -> list[Ranked]:
+    totals: dict[int, float] = {}
+    for ranked in scored:
+        totals[ranked.candidate.file_id] = totals.get(ranked.candidate.file_id, 0.0) + ranked.score
+    best = max(totals.values(), default=0.0)
+    out = []
+    for ranked in scored:
+        support = FILE_SUPPORT * ranked.score * totals[ranked.candidate.file_id] / best if best else 0.0
+        out.append(Ranked(ranked.candidate, ranked.score + support, {**ranked.shares, "file": support}))
+    return out

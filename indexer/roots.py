@@ -1,0 +1,136 @@
+"""The folders that the user asked to be indexed, and the scans they are owed.
+
+A rescan is a durable row with a generation: only a scan that began after the request clears it. The list of roots is
+also kept in a small file beside the database, so that a damaged database costs no settings. Leaves scanning to
+`reconcile.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctx42d.indexer.database import Database
+
+REQUEST = """
+INSERT INTO rescans (root_id, generation, reason, requested_at) VALUES (?, 1, ?, ?)
+ON CONFLICT (root_id) DO UPDATE SET generation = generation + 1, reason = excluded.reason
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A root. `note`: why it can't be indexed at the moment, or ""."""
+
+    root_id: int
+    path: bytes
+    scanned_at: float | None
+    note: str
+
+    def holds(self, path: bytes) -> bool:
+        """Whether an absolute path is the root or below it."""
+        return path == self.path or path.startswith(self.path.rstrip(b"/") + b"/")
+
+    def relative(self, path: bytes) -> bytes:
+        """Path below the root, b"" for the root itself."""
+        return path[len(self.path.rstrip(b"/")) + 1 :]
+
+    def absolute(self, relpath: bytes) -> bytes:
+        """Absolute path of something below the root."""
+        return os.path.join(self.path, relpath) if relpath else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Rescan:
+    """A scan that is owed."""
+
+    root_id: int
+    generation: int
+    reason: str
+
+
+class Roots:
+    """The table of roots."""
+
+    def __init__(self, database: Database, sidecar: Path) -> None:
+        self._database, self._sidecar = database, sidecar
+        self._restore()
+
+    def all(self) -> list[Root]:
+        """Every root, in the order they were added."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, path, scanned_at, coalesce(note, '') FROM roots ORDER BY id"
+            ).fetchall()
+        return [Root(*row) for row in rows]
+
+    def get(self, root_id: int) -> Root | None:
+        """One root by its id."""
+        return next((root for root in self.all() if root.root_id == root_id), None)
+
+    def of(self, path: bytes) -> Root | None:
+        """The innermost root that holds an absolute path."""
+        return max((root for root in self.all() if root.holds(path)), key=lambda root: len(root.path), default=None)
+
+    def add(self, path: bytes) -> Root:
+        """Add a root (real path) and ask for its first scan."""
+        with self._database.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO roots (path, added_at) VALUES (?, ?)", (path, time.time()))
+            (root_id,) = connection.execute("SELECT id FROM roots WHERE path = ?", (path,)).fetchone()
+            connection.execute(REQUEST, (root_id, "added", time.time()))
+        self._save()
+        return Root(root_id, path, None, "")
+
+    def drop(self, root_id: int) -> None:
+        """Forget a root whose files are gone from the index."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM rescans WHERE root_id = ?", (root_id,))
+            connection.execute("DELETE FROM queue WHERE root_id = ?", (root_id,))
+            connection.execute("DELETE FROM roots WHERE id = ?", (root_id,))
+        self._save()
+
+    def set_note(self, root_id: int, note: str) -> None:
+        """Say why a root can't be indexed, or "" when it can."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE roots SET note = ? WHERE id = ?", (note or None, root_id))
+
+    def request_rescan(self, root_ids: Iterable[int], reason: str) -> None:
+        """Leave a durable request for a scan."""
+        with self._database.transaction() as connection:
+            connection.executemany(REQUEST, [(root_id, reason, time.time()) for root_id in root_ids])
+
+    def rescans(self) -> list[Rescan]:
+        """Scans that are owed, oldest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT root_id, generation, reason FROM rescans ORDER BY requested_at"
+            ).fetchall()
+        return [Rescan(*row) for row in rows]
+
+    def scanned(self, rescan: Rescan) -> None:
+        """A scan that began after the request is done; a later request stays."""
+        with self._database.transaction() as connection:
+            connection.execute(
+                "DELETE FROM rescans WHERE root_id = ? AND generation = ?", (rescan.root_id, rescan.generation)
+            )
+            connection.execute(
+                "UPDATE roots SET scanned_at = ?, note = NULL WHERE id = ?", (time.time(), rescan.root_id)
+            )
+
+    def _save(self) -> None:
+        paths = [os.fsdecode(root.path) for root in self.all()]
+        part = self._sidecar.with_name(self._sidecar.name + ".part")
+        part.write_text(json.dumps(paths))
+        part.replace(self._sidecar)
+
+    def _restore(self) -> None:
+        if self.all():
+            return
+        with contextlib.suppress(FileNotFoundError, ValueError):  # no roots yet, or a file that says nothing
+            for path in json.loads(self._sidecar.read_text()):
+                self.add(os.fsencode(path))

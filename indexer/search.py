@@ -1,0 +1,244 @@
+"""From a question to hits.
+
+Lexical, static and deep candidates, filtered before they are ranked, fused by `ranking.py`, then read from the store: a
+hit's text is what was indexed, and `fresh` says whether the file is still that. A question's own deep vector is waited
+for at most so long; the answer says which tiers took part.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import translate
+from functools import lru_cache
+from re import Pattern
+from re import compile as compile_regex
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctx42d.indexer.database import Database
+from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.question import Question, full_text_query, understand
+from ctx42d.indexer.ranking import Candidate, Ranked, rank
+from ctx42d.indexer.roots import Root
+from ctx42d.indexer.static import StaticTable
+from ctx42d.indexer.store import chunk_text
+from ctx42d.indexer.vectors import VectorIndex
+from ctx42d.indexer.wire import FileStamp, stamp_of
+
+CANDIDATES = 150
+FREQUENCY_SECONDS = 30.0
+BM25 = "bm25(chunks_fts, 1.0, 3.0, 1.5)"
+CANDIDATE_COLUMNS = "c.id, c.file_id, f.relpath, f.language, c.symbol, c.kind, c.defines"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question and its filters: only what lies in a folder (absolute), has a language, a path that matches a glob."""
+
+    text: str
+    k: int
+    folder: bytes | None = None
+    language: str | None = None
+    path: str | None = None
+    wait_deep_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Lines that answer."""
+
+    path: bytes
+    root: bytes
+    relpath: bytes
+    start_line: int
+    end_line: int
+    language: str
+    symbol: str
+    kind: str
+    score: float
+    fresh: bool
+    text: str
+    shares: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hits, best first, and the tiers that took part."""
+
+    hits: list[Hit]
+    tiers: list[str]
+
+
+class Search:
+    """Answers questions. Thread-safe."""
+
+    def __init__(
+        self,
+        database: Database,
+        vectors: VectorIndex,
+        table: StaticTable,
+        embedding: EmbeddingService | None,
+    ) -> None:
+        """`embedding`: None when there is no deep tier."""
+        self._database, self._vectors, self._table, self._embedding = database, vectors, table, embedding
+        self._frequencies: dict[str, tuple[float, int]] = {}
+        self._lock = threading.Lock()
+        self.last_asked = 0.0
+
+    def ask(self, query: Query, roots: Mapping[int, Root]) -> Answer:
+        """Return the best hits for a query."""
+        self.last_asked = time.monotonic()
+        question = understand(query.text)
+        if not question.terms:
+            return Answer([], [])
+        files = self._allowed(query, roots)
+        if files is not None and not len(files):
+            return Answer([], ["lexical", "static"])
+        ranks = {"lexical": self._lexical(question, files), "static": self._static(question, files)}
+        if (deep := self._deep(query, files)) is not None:
+            ranks["deep"] = deep
+        ranked = rank(question, self._candidates(ranks))
+        return Answer(self._hits(ranked[: query.k], roots), list(ranks))
+
+    def _lexical(self, question: Question, files: NDArray[np.int32] | None) -> list[int]:
+        with self._database.reading() as connection:
+            chunks = connection.execute("SELECT count(*) FROM chunks_fts_docsize").fetchone()[0]
+            match = full_text_query(question, chunks, lambda term: self._frequency(connection, term))
+            if match is None:
+                return []
+            if files is None:
+                sql = f"SELECT rowid FROM chunks_fts WHERE chunks_fts MATCH ? ORDER BY {BM25} LIMIT ?"  # noqa: S608 constants
+                return [row[0] for row in connection.execute(sql, (match, CANDIDATES))]
+            sql = (
+                "SELECT c.id, c.file_id FROM chunks_fts JOIN chunks c ON c.id = chunks_fts.rowid"  # noqa: S608 constants
+                f" WHERE chunks_fts MATCH ? ORDER BY {BM25}"
+            )
+            allowed = set(files.tolist())
+            found = (row[0] for row in connection.execute(sql, (match,)) if row[1] in allowed)
+            return [chunk_id for chunk_id, _ in zip(found, range(CANDIDATES), strict=False)]
+
+    def _static(self, question: Question, files: NDArray[np.int32] | None) -> list[int]:
+        vector = self._table.vector(question.words)
+        if not vector.any():
+            return []
+        return [chunk_id for chunk_id, _ in self._vectors.nearest("static", vector, CANDIDATES, files)]
+
+    def _deep(self, query: Query, files: NDArray[np.int32] | None) -> list[int] | None:
+        if self._embedding is None or query.wait_deep_s <= 0:
+            return None
+        vector = self._embedding.question(query.text, wait_s=query.wait_deep_s)
+        if vector is None:
+            return None
+        return [chunk_id for chunk_id, _ in self._vectors.nearest("deep", vector, CANDIDATES, files)]
+
+    def _frequency(self, connection: sqlite3.Connection, term: str) -> int:
+        """In how many chunks a term occurs; remembered for a while, since counting a frequent one takes a millisecond."""
+        now = time.monotonic()
+        until, count = self._frequencies.get(term, (0.0, 0))
+        if until < now or not count:
+            row = connection.execute("SELECT doc FROM chunks_terms WHERE term = ?", (term,)).fetchone()
+            count = row[0] if row else 0
+            with self._lock:
+                if len(self._frequencies) > 10_000:
+                    self._frequencies.clear()
+                self._frequencies[term] = now + FREQUENCY_SECONDS, count
+        return count
+
+    def _allowed(self, query: Query, roots: Mapping[int, Root]) -> NDArray[np.int32] | None:
+        """Ids of the files that the filters let in, sorted, or None for all."""
+        scopes = _scopes(query.folder, roots)
+        if not (query.language or query.path) and scopes == dict.fromkeys(roots, b""):
+            return None
+        found = [row for root_id, below in scopes.items() for row in self._files_of(root_id, below, query.language)]
+        if query.path:
+            pattern = path_pattern(query.path)
+            found = [row for row in found if pattern.match(os.fsdecode(row[1]))]
+        return np.array(sorted(row[0] for row in found), dtype=np.int32)
+
+    def _files_of(self, root_id: int, below: bytes, language: str | None) -> list[tuple[int, bytes]]:
+        low, high = (below + b"/", below + b"0") if below else (b"", b"\xff" * 8)
+        with self._database.reading() as connection:
+            return connection.execute(
+                "SELECT id, relpath FROM files WHERE root_id = ?1 AND (relpath >= ?2 AND relpath < ?3 OR relpath = ?5)"
+                " AND (?4 IS NULL OR language = ?4)",
+                (root_id, low, high, language, below),
+            ).fetchall()
+
+    def _candidates(self, ranks: Mapping[str, list[int]]) -> list[Candidate]:
+        places: dict[int, dict[str, int]] = {}
+        for tier, ids in ranks.items():
+            for at, chunk_id in enumerate(ids, 1):
+                places.setdefault(chunk_id, {})[tier] = at
+        marks = ",".join("?" * len(places))
+        tables = "chunks c JOIN files f ON f.id = c.file_id"
+        sql = f"SELECT {CANDIDATE_COLUMNS} FROM {tables} WHERE c.id IN ({marks})"  # noqa: S608 question marks
+        with self._database.reading() as connection:
+            rows = connection.execute(sql, list(places)).fetchall()
+        return [
+            Candidate(
+                row[0], row[1], os.fsdecode(row[2]), row[3], row[4], row[5], tuple(row[6].split()), places[row[0]]
+            )
+            for row in rows
+        ]
+
+    def _hits(self, ranked: list[Ranked], roots: Mapping[int, Root]) -> list[Hit]:
+        sql = """
+            SELECT f.root_id, f.relpath, f.dev, f.inode, f.size, f.mtime_ns, f.ctime_ns, c.start_line, c.end_line, c.text
+            FROM chunks c JOIN files f ON f.id = c.file_id WHERE c.id = ?
+        """
+        with self._database.reading() as connection:
+            rows = [(found, connection.execute(sql, (found.candidate.chunk_id,)).fetchone()) for found in ranked]
+        hits = []
+        for found, row in rows:
+            if row is None or (root := roots.get(row[0])) is None:
+                continue  # deleted since it was ranked
+            path = root.absolute(row[1])
+            hits.append(
+                Hit(
+                    path,
+                    root.path,
+                    row[1],
+                    row[7],
+                    row[8],
+                    found.candidate.language,
+                    found.candidate.symbol,
+                    found.candidate.kind,
+                    found.score,
+                    is_fresh(path, FileStamp(*row[2:7])),
+                    chunk_text(row[9]),
+                    found.shares,
+                )  # fmt: skip
+            )
+        return hits
+
+
+def _scopes(folder: bytes | None, roots: Mapping[int, Root]) -> dict[int, bytes]:
+    """Return the roots that a folder touches, each with the relative folder of it that counts (b"": all of it)."""
+    if folder is None:
+        return dict.fromkeys(roots, b"")
+    inside = {root_id: root.relative(folder) for root_id, root in roots.items() if root.holds(folder)}
+    below = folder.rstrip(b"/") + b"/"
+    return {**inside, **{root_id: b"" for root_id, root in roots.items() if root.path.startswith(below)}}
+
+
+def is_fresh(path: bytes, stamp: FileStamp) -> bool:
+    """Whether a file is still as it was when it was indexed."""
+    try:
+        return stamp_of(os.lstat(path)) == stamp
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=64)
+def path_pattern(glob: str) -> Pattern[str]:
+    """Glob over a relative path: `*` and `**` cross folders; one without a slash matches names in any folder."""
+    glob = glob.replace("**", "*")
+    return compile_regex(
+        translate(glob if "/" in glob else f"*/{glob}") + ("" if "/" in glob else f"|{translate(glob)}")
+    )

@@ -1,0 +1,295 @@
+"""The index: files, chunks, full text and vectors, changed together or not at all.
+
+Every change of a file is one call inside one transaction, which may hold several files; the queue's acknowledgement
+joins the same transaction (`Database.transaction` nests). After the commit the vector index follows. Leaves the order
+of things to `pipeline.py`, questions to `search.py`, roots to `roots.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctx42d.indexer.database import Database
+from ctx42d.indexer.passages import embedded_text, full_text
+from ctx42d.indexer.vectors import Delta, Tier, VectorIndex
+from ctx42d.indexer.wire import FileStamp, ParsedChunk, ParsedFile
+from ctx42d.indexer.words import tokens
+
+INSERT_CHUNK = "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_FULL_TEXT = "INSERT INTO chunks_fts(rowid, body, symbol, path) VALUES (?, ?, ?, ?)"
+DELETE_FULL_TEXT = "INSERT INTO chunks_fts(chunks_fts, rowid, body, symbol, path) VALUES ('delete', ?, ?, ?, ?)"
+UPSERT_FILE = """
+INSERT INTO files
+  (root_id, relpath, dev, inode, size, mtime_ns, ctime_ns, looked_ns, hash, language, lines, outcome, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (root_id, relpath) DO UPDATE SET dev=excluded.dev, inode=excluded.inode, size=excluded.size,
+  mtime_ns=excluded.mtime_ns, ctime_ns=excluded.ctime_ns, looked_ns=excluded.looked_ns, hash=excluded.hash,
+  language=excluded.language, lines=excluded.lines, outcome=excluded.outcome, reason=excluded.reason
+RETURNING id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownFile:
+    """What the index knows of a file."""
+
+    file_id: int
+    stamp: FileStamp | None
+    looked_ns: int
+    file_hash: bytes | None
+    outcome: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A text that has no deep vector yet."""
+
+    vector_id: int
+    text: str
+
+
+class Store:
+    """Writes the index."""
+
+    def __init__(self, database: Database, folder: Path, dims: dict[Tier, int], signature: dict[str, str]) -> None:
+        """Open the index over its database. `signature` names what the stored rows were made with (see `_agree`)."""
+        self.database = database
+        self.wiped = self._agree(signature)
+        self.vectors = VectorIndex(folder, database, dims)
+        self._pending_delta: Delta | None = None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Changes that commit together; the vector index follows once they have."""
+        with self.database.transaction() as connection:
+            if self._pending_delta is not None:
+                yield connection
+                return
+            self._pending_delta = delta = Delta()
+            try:
+                yield connection
+            finally:
+                self._pending_delta = None
+        self.vectors.apply(delta)
+
+    def put(self, root_id: int, relpath: bytes, parsed: ParsedFile) -> int:
+        """Replace what the index holds of a file by what a worker found. Returns the file's id."""
+        with self.transaction() as connection:
+            file_id = self._put_file(connection, root_id, relpath, parsed)
+            self._drop_chunks(connection, file_id, relpath)
+            self._add_chunks(connection, file_id, relpath, parsed)
+            return file_id
+
+    def touch(self, root_id: int, relpath: bytes, stamp: FileStamp) -> None:
+        """Note a new stamp of a file whose contents are as indexed."""
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE files SET dev=?, inode=?, size=?, mtime_ns=?, ctime_ns=?, looked_ns=? WHERE root_id=? AND relpath=?",
+                (stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns, time.time_ns(), root_id, relpath),
+            )
+
+    def remove(self, root_id: int, relpath: bytes) -> None:
+        """Forget a file."""
+        with self.transaction() as connection:
+            row = connection.execute(
+                "SELECT id FROM files WHERE root_id=? AND relpath=?", (root_id, relpath)
+            ).fetchone()
+            if row is not None:
+                self._drop_chunks(connection, row[0], relpath)
+                connection.execute("DELETE FROM files WHERE id=?", row)
+
+    def known(self, root_id: int, relpath: bytes) -> KnownFile | None:
+        """What the index knows of a file."""
+        with self.database.reading() as connection:
+            row = connection.execute(
+                "SELECT id, dev, inode, size, mtime_ns, ctime_ns, looked_ns, hash, outcome, reason FROM files"
+                " WHERE root_id=? AND relpath=?",
+                (root_id, relpath),
+            ).fetchone()
+        return _known(row) if row else None
+
+    def known_below(self, root_id: int, prefix: bytes = b"") -> dict[bytes, KnownFile]:
+        """What the index knows of all files of a root, or of those below a folder (given without its slash)."""
+        low, high = (prefix + b"/", prefix + b"0") if prefix else (b"", b"\xff" * 8)
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, dev, inode, size, mtime_ns, ctime_ns, looked_ns, hash, outcome, reason, relpath FROM files"
+                " WHERE root_id=? AND relpath >= ? AND relpath < ?",
+                (root_id, low, high),
+            ).fetchall()
+        return {row[10]: _known(row) for row in rows}
+
+    def distrust(self, root_id: int, relpaths: Sequence[bytes]) -> None:
+        """Forget hash and stamp of files: they are indexed again even if nothing changed."""
+        with self.transaction() as connection:
+            connection.executemany(
+                "UPDATE files SET hash=NULL, size=NULL, inode=NULL WHERE root_id=? AND relpath=?",
+                [(root_id, relpath) for relpath in relpaths],
+            )
+
+    def chunk_counts(self, file_id: int) -> tuple[int, float]:
+        """How many chunks a file has, and the share of them that has a deep vector."""
+        with self.database.reading() as connection:
+            chunks, deep = connection.execute(
+                "SELECT count(*), count(v.deep) FROM chunks c JOIN vectors v ON v.id = c.vector_id WHERE c.file_id = ?",
+                (file_id,),
+            ).fetchone()
+        return chunks, deep / chunks if chunks else 0.0
+
+    def without_deep(self, limit: int) -> list[Pending]:
+        """Texts that wait for their deep vector, most recently wanted first."""
+        query = """
+            SELECT v.id, (SELECT symbol FROM chunks WHERE vector_id = v.id LIMIT 1),
+                   (SELECT text FROM chunks WHERE vector_id = v.id LIMIT 1)
+            FROM vectors v INDEXED BY vectors_without_deep
+            WHERE v.deep IS NULL AND v.deep_error IS NULL AND EXISTS (SELECT 1 FROM chunks WHERE vector_id = v.id)
+            ORDER BY v.wanted_at DESC LIMIT ?
+        """
+        with self.database.reading() as connection:
+            rows = connection.execute(query, (limit,)).fetchall()
+        return [Pending(number, embedded_text(symbol, chunk_text(text))) for number, symbol, text in rows]
+
+    def put_deep(self, rows: Sequence[tuple[int, bytes]], errors: Sequence[tuple[int, str, bool]] = ()) -> None:
+        """Store deep vectors by vector id; errors are (vector id, reason, final)."""
+        with self.transaction() as connection:
+            connection.executemany("UPDATE vectors SET deep=?2 WHERE id=?1", rows)
+            connection.executemany(
+                "UPDATE vectors SET deep_attempts = deep_attempts + 1, deep_error = CASE WHEN ?3 THEN ?2 END"
+                " WHERE id = ?1",
+                errors,
+            )
+            self._delta.deep.extend(rows)
+
+    def deep_attempts(self, vector_id: int) -> int:
+        """How often a text has killed a worker on its own."""
+        with self.database.reading() as connection:
+            row = connection.execute("SELECT deep_attempts FROM vectors WHERE id=?", (vector_id,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def collect_unused(self, older_than: float) -> int:
+        """Delete vectors that no chunk has, last wanted before that time (seconds since 1970); return how many."""
+        with self.transaction() as connection:
+            return connection.execute(
+                "DELETE FROM vectors"
+                " WHERE wanted_at < ? AND NOT EXISTS (SELECT 1 FROM chunks WHERE vector_id = vectors.id)",
+                (older_than,),
+            ).rowcount
+
+    def close(self) -> None:
+        """Close the vector files; the database is its owner's to close."""
+        self.vectors.close()
+
+    @property
+    def _delta(self) -> Delta:
+        if self._pending_delta is None:
+            raise RuntimeError("a change of the index outside of a transaction")
+        return self._pending_delta
+
+    def _put_file(self, connection: sqlite3.Connection, root_id: int, relpath: bytes, parsed: ParsedFile) -> int:
+        stamp = parsed.stamp or FileStamp(0, 0, 0, 0, 0)
+        outcome = "indexed" if parsed.outcome == "indexed" else "skipped"
+        row = connection.execute(
+            UPSERT_FILE,
+            (
+                *(root_id, relpath, stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns, time.time_ns()),
+                *(parsed.file_hash, parsed.language, parsed.lines, outcome, parsed.reason),
+            ),
+        ).fetchone()
+        return int(row[0])
+
+    def _add_chunks(self, connection: sqlite3.Connection, file_id: int, relpath: bytes, parsed: ParsedFile) -> None:
+        if not parsed.chunks:
+            return
+        wanted_at = parsed.stamp.mtime_ns / 1e9 if parsed.stamp else time.time()
+        next_id = _next_chunk_id(connection)
+        chunks, texts = [], []
+        for chunk_id, piece in enumerate(parsed.chunks, next_id):
+            vector_id = self._vector_id(connection, piece, wanted_at)
+            defines = " ".join(piece.defines)
+            chunks.append(
+                (
+                    *(chunk_id, file_id, vector_id, piece.start_line, piece.end_line, piece.symbol, piece.kind),
+                    *(defines, piece.text_z),
+                )
+            )
+            texts.append((chunk_id, *full_text(piece.body_tokens, piece.symbol, piece.defines, relpath)))
+            self._delta.added.append((chunk_id, vector_id, file_id))
+        connection.executemany(INSERT_CHUNK, chunks)
+        connection.executemany(INSERT_FULL_TEXT, texts)
+
+    def _vector_id(self, connection: sqlite3.Connection, piece: ParsedChunk, wanted_at: float) -> int:
+        row = connection.execute("SELECT id, wanted_at FROM vectors WHERE hash=?", (piece.content_hash,)).fetchone()
+        if row is None:
+            row = connection.execute(
+                "INSERT INTO vectors (hash, static, wanted_at) VALUES (?, ?, ?) RETURNING id",
+                (piece.content_hash, piece.static, wanted_at),
+            ).fetchone()
+            self._delta.static.append((row[0], piece.static))
+            self._delta.deep.append((row[0], b""))
+        elif row[1] < wanted_at:
+            connection.execute("UPDATE vectors SET wanted_at=? WHERE id=?", (wanted_at, row[0]))
+        return int(row[0])
+
+    def _drop_chunks(self, connection: sqlite3.Connection, file_id: int, relpath: bytes) -> None:
+        rows = connection.execute("SELECT id, symbol, defines, text FROM chunks WHERE file_id=?", (file_id,)).fetchall()
+        if not rows:
+            return
+        connection.executemany(
+            DELETE_FULL_TEXT,
+            [(row[0], *stored_full_text(*row[1:], relpath)) for row in rows],
+        )
+        connection.execute("DELETE FROM chunks WHERE file_id=?", (file_id,))
+        self._delta.removed.extend(row[0] for row in rows)
+
+    def _agree(self, signature: dict[str, str]) -> str | None:
+        """Wipe what was made in another way than today's; return what differed, in words.
+
+        Tokens of another version could not even be deleted: the full text needs the very tokens it was given.
+        """
+        with self.database.transaction() as connection:
+            had = dict(connection.execute("SELECT key, value FROM meta WHERE key LIKE 'made.%'").fetchall())
+            wanted = {f"made.{key}": value for key, value in signature.items()}
+            changed = sorted(key for key in wanted if had.get(key) != wanted[key]) if had else []
+            if set(changed) - {"made.deep", "made.selection"}:
+                _wipe(connection)
+            if "made.deep" in changed:
+                connection.execute("UPDATE vectors SET deep=NULL, deep_error=NULL, deep_attempts=0")
+                connection.execute("DELETE FROM meta WHERE key='vectors'")
+            if "made.selection" in changed:  # what was left out before may belong now; the scan at start does the rest
+                connection.execute("DELETE FROM files WHERE outcome = 'skipped'")
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", wanted.items())
+        return ", ".join(key.removeprefix("made.") for key in changed) or None
+
+
+def chunk_text(stored: bytes) -> str:
+    """Text of a chunk as stored."""
+    return zlib.decompress(stored).decode("utf-8")
+
+
+def stored_full_text(symbol: str, defines: str, text: bytes, relpath: bytes) -> tuple[str, str, str]:
+    """The tokens that a stored chunk was indexed under."""
+    return full_text(tokens(chunk_text(text)).lexical, symbol, defines.split(), relpath)
+
+
+def _next_chunk_id(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='chunks'").fetchone()
+    return (row[0] if row else 0) + 1
+
+
+def _known(row: tuple[int, int, int, int, int, int, int, bytes | None, str, str]) -> KnownFile:
+    stamp = FileStamp(row[1], row[2], row[3], row[4], row[5]) if row[2] else None
+    return KnownFile(row[0], stamp, row[6], row[7], row[8], row[9])
+
+
+def _wipe(connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO chunks_fts(chunks_fts) VALUES ('delete-all')")
+    for table in ("chunks", "files", "vectors", "queue"):
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608 constants
+    connection.execute("DELETE FROM meta WHERE key='vectors'")

@@ -1,0 +1,81 @@
+"""Is the index what is on the disk? Compared by full hash, and the index's own references with each other.
+
+Leaves mending to a rescan: what differs is reported, nothing is changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ctx42d.indexer.database import Database
+from ctx42d.indexer.passages import HASH_BYTES
+from ctx42d.indexer.selection import Selector
+from ctx42d.indexer.store import KnownFile, Store
+
+REFERENCES = {
+    "chunks without their file": "SELECT count(*) FROM chunks WHERE file_id NOT IN (SELECT id FROM files)",
+    "chunks without their vector": "SELECT count(*) FROM chunks WHERE vector_id NOT IN (SELECT id FROM vectors)",
+    "chunks without full text": "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT id FROM chunks_fts_docsize)",
+    "full text without its chunk": "SELECT count(*) FROM chunks_fts_docsize WHERE id NOT IN (SELECT id FROM chunks)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A path (absolute; b"": the index itself) and what is wrong with it."""
+
+    path: bytes
+    what: str
+
+
+def verify_root(store: Store, root_id: int, root: bytes, selector: Selector, below: bytes) -> tuple[int, list[Problem]]:
+    """Compare one root, or a folder or file of it, with the index. Returns (files checked, problems)."""
+    known = {path: file for path, file in store.known_below(root_id).items() if _inside(path, below)}
+    checked, problems = 0, []
+    for relpath in _files(selector, below):
+        if not _inside(relpath, below):
+            continue
+        checked += 1
+        path = os.path.join(root, relpath)
+        if what := _difference(path, known.pop(relpath, None)):
+            problems.append(Problem(path, what))
+    for relpath in known:
+        path = os.path.join(root, relpath)
+        what = "is indexed, but no longer belongs to the index" if os.path.lexists(path) else "is indexed, but is gone"
+        problems.append(Problem(path, what))
+    return checked + len(known), problems
+
+
+def verify_references(database: Database) -> list[Problem]:
+    """Check that files, chunks, vectors and full text refer to each other."""
+    with database.reading() as connection:
+        counts = {what: connection.execute(sql).fetchone()[0] for what, sql in REFERENCES.items()}
+    return [Problem(b"", f"{count} {what}") for what, count in counts.items() if count]
+
+
+def _inside(relpath: bytes, below: bytes) -> bool:
+    return not below or relpath == below or relpath.startswith(below + b"/")
+
+
+def _files(selector: Selector, below: bytes) -> Iterator[bytes]:
+    for seen in selector.walk(on_directory=lambda _: None, on_error=lambda *_: None):
+        if _inside(seen.relpath, below):
+            yield seen.relpath
+
+
+def _difference(path: bytes, known: KnownFile | None) -> str | None:
+    if known is None:
+        return "is not indexed"
+    if not known.file_hash:  # left out unread: too large, or not readable
+        return None
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.blake2b(file.read(), digest_size=HASH_BYTES).digest()
+    except FileNotFoundError:
+        return "is gone"
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    return None if digest == known.file_hash else "differs from what is indexed"

@@ -1,0 +1,148 @@
+"""One worker process, seen from the daemon: start it, ask it, kill it.
+
+Whatever goes wrong with a worker (it doesn't start, dies, hangs, answers garbage) is one exception, `WorkerDied`, with
+a reason in words; after it the process is gone and reaped. Covers pipes and time-outs; leaves when to start and restart
+to `worker_slot.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ctx42d.indexer import wire
+
+# glibc keeps freed memory per arena and below the top of the heap: two arenas and early trimming keep a worker's
+# resident size near what it uses. They only count when set before exec.
+ALLOCATOR_ENVIRONMENT = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+
+# PR_SET_PDEATHSIG follows the *thread* that started the child: a worker started from a thread that ends would be killed
+# with it.
+_spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+
+
+class WorkerDied(Exception):
+    """The worker is gone; the message says why."""
+
+
+def worker_command(bundle: Path, threads: int) -> list[str]:
+    """Command line of the real worker. -P: the folder we stand in is somebody else's project."""
+    options = ["--bundle", str(bundle), "--threads", str(threads), "--parent", str(os.getpid())]
+    return [sys.executable, "-P", "-m", "ctx42d.indexer.worker", *options]
+
+
+class WorkerProcess:
+    """A started worker. One request at a time."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        if process.stdin is None or process.stdout is None:
+            raise ValueError("a worker needs pipes")
+        self._process = process
+        self._stdin, self._stdout = process.stdin.fileno(), process.stdout.fileno()
+        os.set_blocking(self._stdin, False)
+        os.set_blocking(self._stdout, False)
+
+    @classmethod
+    def start(cls, command: Sequence[str], *, timeout_s: float) -> WorkerProcess:
+        """Start a worker and wait for its Ready. Raises WorkerDied."""
+        environment = {**os.environ, **ALLOCATOR_ENVIRONMENT}
+        try:
+            process = _spawner.submit(
+                subprocess.Popen, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0
+            ).result()
+        except OSError as error:
+            raise WorkerDied(f"could not be started: {error}") from error
+        worker = cls(process)
+        ready = worker._receive(time.monotonic() + timeout_s)
+        if not isinstance(ready, wire.Ready) or ready.protocol != wire.PROTOCOL:
+            raise worker._end(f"greeted with {ready!r:.80} instead of Ready({wire.PROTOCOL})")
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def request(self, message: wire.Request, *, timeout_s: float) -> wire.Reply:
+        """Send a request and return its reply. Raises WorkerDied, after which the process is gone."""
+        deadline = time.monotonic() + timeout_s
+        self._write(wire.encode(message), deadline)
+        return self._receive(deadline)
+
+    def interrupt(self) -> None:
+        """Kill the process from another thread; the one that waits for its answer reaps it."""
+        self._process.kill()  # Popen checks under its lock that the pid is still ours
+
+    def kill(self) -> None:
+        """Kill and reap the process. May be called again."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # a pipe with nobody at its other end still has to be closed
+                    pipe.close()
+
+    def _receive(self, deadline: float) -> wire.Reply:
+        try:
+            length = wire.frame_length(self._read(wire.LENGTH.size, deadline))
+            return wire.decode_reply(self._read(length, deadline))
+        except wire.WireError as error:
+            raise self._end(f"answered garbage ({error})") from error
+
+    def _write(self, frame: bytes, deadline: float) -> None:
+        left = memoryview(frame)
+        while left:
+            self._wait(self._stdin, select.POLLOUT, deadline)
+            try:
+                left = left[os.write(self._stdin, left) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise self._end("closed its input") from error
+
+    def _read(self, length: int, deadline: float) -> bytes:
+        parts: list[bytes] = []
+        while length > 0:
+            self._wait(self._stdout, select.POLLIN, deadline)
+            try:
+                part = os.read(self._stdout, min(length, 2**20))
+            except BlockingIOError:
+                continue
+            if not part:
+                raise self._end("closed its output")
+            parts.append(part)
+            length -= len(part)
+        return b"".join(parts)
+
+    def _wait(self, handle: int, event: int, deadline: float) -> None:
+        poller = select.poll()
+        poller.register(handle, event)
+        left_ms = (deadline - time.monotonic()) * 1000
+        if left_ms <= 0 or not poller.poll(left_ms):
+            raise self._end("did not answer in time")
+
+    def _end(self, what: str) -> WorkerDied:
+        # A worker that closed its pipe is dying on its own: a moment's patience gets its real cause of death.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(0.5 if "closed" in what else 0)
+        code = self._process.returncode
+        self.kill()
+        if code is None:
+            return WorkerDied(f"worker {self.pid} {what}; killed")
+        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return WorkerDied(f"worker {self.pid} died ({cause})")
