@@ -1,0 +1,74 @@
+"""Which vector has a list of words, without a model?
+
+Covers: loading the static table of a bundle and averaging its rows. The same call serves the worker (45,000 chunks)
+and the daemon (a question). Leaves out: splitting text into words (``words``), the transformer (``model``), how the
+table was made (``bench/build_bundle.py``).
+
+The table has one row per word: 256 signed bytes and a float32 scale, in which the word's weight is folded. The vector
+of a text is the sum of the rows of its words, repeated as often as they occur, made unit length. The matrix is
+memory-mapped, so that its pages are shared and reclaimable.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctx42d.indexer import bundle
+from ctx42d.indexer.bundle import BundleError
+
+STATIC_DIMS = 256
+
+
+class StaticTable:
+    """One vector per known word; see ``load``."""
+
+    def __init__(self, words: Sequence[str], rows: NDArray[np.int8], scales: NDArray[np.float32], digest: str) -> None:
+        """Take (n,) words, (n, 256) rows and (n,) scales as they are; ``digest`` names this very table."""
+        if rows.shape != (len(words), STATIC_DIMS) or scales.shape != (len(words),):
+            raise BundleError(
+                f"the static table doesn't fit together: {len(words)} words, rows {rows.shape}, scales {scales.shape}"
+            )
+        if rows.dtype != np.int8 or scales.dtype != np.float32:
+            raise BundleError(
+                f"the static table has rows of {rows.dtype} and scales of {scales.dtype}, not int8, float32"
+            )
+        self.digest = digest
+        self._rows = rows
+        self._scales = scales
+        self._ids = dict(zip(words, range(len(words)), strict=True))
+
+    @classmethod
+    def load(cls, folder: Path) -> "StaticTable":
+        """Memory-map the table of the bundle in ``folder``. Raises BundleError: missing, damaged or misshapen."""
+        manifest = bundle.check(folder, bundle.STATIC_FILES)
+        words = (folder / bundle.WORDS).read_text(encoding="utf-8").split("\n")[:-1]
+        try:
+            rows = np.load(folder / bundle.VECTORS, mmap_mode="r")
+            scales = np.load(folder / bundle.SCALES)
+        except ValueError as error:
+            raise BundleError(f"the static table in {folder} is no .npy file: {error}") from error
+        return cls(words, rows.view(np.ndarray), scales, manifest.static_digest)
+
+    def __len__(self) -> int:
+        """Number of words."""
+        return len(self._ids)
+
+    def ids(self, words: Sequence[str]) -> list[int]:
+        """The rows of those ``words`` that are known, in order, repeated as they are."""
+        found = map(self._ids.get, words)
+        return [row for row in found if row is not None]
+
+    def vector(self, words: Sequence[str]) -> NDArray[np.float32]:
+        """The (256,) float32 vector of ``words`` (lower-case, as ``words.tokens`` gives them).
+
+        Unit length; all zeros if no word is known, so that its similarity to anything is 0.
+        """
+        ids = self.ids(words)
+        if not ids:
+            return np.zeros(STATIC_DIMS, np.float32)
+        index = np.array(ids)  # take() with an array: 35 us for 150 words; indexing with the list: 55
+        total: NDArray[np.float32] = self._scales.take(index) @ self._rows.take(index, axis=0).astype(np.float32)
+        length = float(np.sqrt(total @ total))
+        return total / np.float32(length) if length > 0 else total
