@@ -1,0 +1,123 @@
+"""What is the state of memory, given all looks so far?
+
+Keeps what a single look doesn't know: the level and the brake before it (hysteresis), the last reading, the history,
+when garbage was last collected; and tells each change of state once. Thread-safe, sharing the lock of its owner,
+`manager.py`, which acts. What a look means is decided in `pressure.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from ctx42d.memory.config import MemoryConfig
+from ctx42d.memory.history import History
+from ctx42d.memory.levels import Level
+from ctx42d.memory.pressure import Before, Pressure, judge, level_sentence, outside_sentence
+from ctx42d.memory.probe import Outside, Probe, Reading
+from ctx42d.memory.trim import young_collections
+from ctx42d.memory.workers import Workers
+
+EXACT_EVERY = 10  # of the quick looks during a batch, one is exact whatever the size, for the peak and the trend
+RECENT_SECONDS = 1.0
+GARBAGE_AFTER = 10  # young collections (700 new objects each) before a scheduled collection is worth its 15 ms
+
+
+class Lookout:
+    """Looks at this process (`own_role`) and the tracked ones. `changed` is notified when bulk work may go on."""
+
+    def __init__(
+        self,
+        config: MemoryConfig,
+        probe: Probe,
+        workers: Workers,
+        changed: threading.Condition,
+        *,
+        clock: Callable[[], float],
+        own_role: str,
+        whole_tree: bool,
+        on_transition: Callable[[str], None],
+    ) -> None:
+        self.own_role, self.own_pid = own_role, os.getpid()
+        self.history = History(config.history_samples, config.history_interval_seconds)
+        self._config, self._probe, self._workers, self._changed = config, probe, workers, changed
+        self._clock, self._whole_tree, self._on_transition = clock, whole_tree, on_transition
+        self._level, self._outside = Level.NORMAL, False
+        self._last: tuple[Reading, Pressure] | None = None
+        self._outdated = False
+        self._quick_looks = 0
+        self._gc_at, self._gc_young = clock(), young_collections()
+
+    def look(self) -> tuple[Reading, Pressure]:
+        """Look at everything."""
+        tree = self.own_pid if self._whole_tree else None
+        return self._judge(self._probe.read(self._roles(), descendants_of=tree))
+
+    def quick_look(self) -> Pressure | None:
+        """Look at the processes only, and only if their resident sizes say that it could matter; else None."""
+        with self._changed:
+            self._quick_looks += 1
+            exact = self._quick_looks % EXACT_EVERY == 0
+        mark = 0 if exact else int(self._config.ceiling_bytes * self._config.marks.ends_below(Level.ELEVATED))
+        reading = self._probe.processes_below(self._roles(), mark)
+        return self._judge(reading)[1] if reading else None
+
+    def recent(self) -> tuple[Reading, Pressure]:
+        """Return the last look if it is at most a second old and of the same processes, else look."""
+        with self._changed:
+            last = self._last
+            outdated = self._outdated
+        if last and not outdated and self._clock() - last[0].taken_at_seconds <= RECENT_SECONDS:
+            return last
+        return self.look()
+
+    def outdate(self) -> None:
+        """Note that other processes count from now on: the last look, however young, isn't recent."""
+        with self._changed:
+            self._outdated = True
+
+    def collected(self) -> None:
+        """Note that garbage was collected just now."""
+        with self._changed:
+            self._gc_at, self._gc_young = self._clock(), young_collections()
+
+    def _roles(self) -> dict[int, str]:
+        with self._changed:
+            return {self.own_pid: self.own_role, **self._workers.roles()}
+
+    def _judge(self, reading: Reading) -> tuple[Reading, Pressure]:
+        with self._changed:
+            if reading.outside == Outside() and self._last:  # only the processes were looked at
+                reading = replace(reading, outside=self._last[0].outside)
+            pressure = judge(reading, self._before(reading), self._config)
+            sentences = self._transitions(pressure, reading)
+            self._level, self._outside, self._last = pressure.level, pressure.outside, (reading, pressure)
+            self._outdated = False
+            self.history.add(reading.taken_at_seconds, reading.used_bytes, reading.of_role(self.own_role))
+            if not pressure.should_pause:
+                self._changed.notify_all()
+        for sentence in sentences:  # without the lock: whoever listens may ask us something
+            self._on_transition(sentence)
+        return reading, pressure
+
+    def _before(self, reading: Reading) -> Before:
+        since = self._clock() - self._gc_at
+        garbage = young_collections() - self._gc_young >= GARBAGE_AFTER
+        return Before(
+            level=self._level,
+            outside=self._outside,
+            gc_due=since >= self._config.gc_interval_seconds and garbage,
+            gc_rested=since >= self._config.emergency_gc_interval_seconds,
+            recyclable_bytes=self._workers.recyclable_bytes(reading),
+            own_role=self.own_role,
+        )
+
+    def _transitions(self, pressure: Pressure, reading: Reading) -> list[str]:
+        sentences = []
+        if pressure.level != self._level:
+            sentences.append(level_sentence(pressure, reading, self._config.marks, self.own_role))
+        if pressure.outside != self._outside:
+            sentences.append(outside_sentence(pressure.outside, reading.outside, self._config.outside_marks))
+        return sentences

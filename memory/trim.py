@@ -1,0 +1,36 @@
+"""How does this process give back what it no longer uses?
+
+Covers Python's cycles and glibc's free lists; for the daemon and the workers alike (imports nothing of ours, and
+nothing heavy). Leaves when to do it to `manager.py`.
+"""
+
+import ctypes
+import functools
+import gc
+from collections.abc import Callable
+
+
+def trim() -> int:
+    """Collect garbage and return free memory to the system; return the number of objects collected.
+
+    5 to 15 ms with the daemon's libraries loaded (2026-11, 2 cores), nearly all of it the collection.
+    """
+    collected = gc.collect()
+    if give_back := _malloc_trim():
+        give_back(0)
+    return collected
+
+
+def young_collections() -> int:
+    """Return how often Python looked through its newest objects: while it hardly grows there is little to collect."""
+    collections: int = gc.get_stats()[0]["collections"]
+    return collections
+
+
+@functools.cache
+def _malloc_trim() -> Callable[[int], int] | None:
+    # Only glibc has it: musl and macOS give large blocks back on their own.
+    try:
+        return getattr(ctypes.CDLL(None), "malloc_trim", None)
+    except (OSError, TypeError):  # TypeError: Windows has no handle of the whole program
+        return None

@@ -1,0 +1,95 @@
+"""Which processes share the ceiling, and what would a fresh one in a worker's place hold less?
+
+Remembers, for each tracked process, its role, how many batches it finished, what it held after the first of them (its
+first floor) and after the last, and the peak that was admitted for the batch in hand. Looks at nothing: it is told.
+Not thread-safe: `manager.py` holds the lock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from ctx42d.memory.probe import Reading
+from ctx42d.memory.profiles import MB
+
+# A worker with the shipped model loaded holds 81 MB (2026-11); used until the first one was seen.
+UNSEEN_WORKER_BYTES = 90 * MB
+FRESH_REMEMBERED = 8
+
+
+@dataclass(slots=True)
+class _Worker:
+    role: str
+    finished: int = 0
+    first_floor_bytes: int = 0
+    floor_bytes: int = 0
+    admitted_bytes: int = 0  # what it may hold at the peak of the batch in hand; 0: no batch
+
+
+class Workers:
+    """The tracked processes and what is known of each role's fresh ones."""
+
+    def __init__(self) -> None:
+        self._workers: dict[int, _Worker] = {}
+        self._first_floors: dict[str, deque[int]] = {}
+
+    def track(self, pid: int, role: str) -> None:
+        """Begin to count a process."""
+        self._workers[pid] = _Worker(role)
+
+    def untrack(self, pid: int) -> bool:
+        """Forget a process. Call it once it was reaped: until then no other can have its number."""
+        return self._workers.pop(pid, None) is not None
+
+    def roles(self) -> dict[int, str]:
+        """Return pid -> role."""
+        return {pid: worker.role for pid, worker in self._workers.items()}
+
+    def admitted(self, pid: int, most_bytes: int) -> None:
+        """Note what a worker may hold during the batch that it was just given; 0: no batch."""
+        if worker := self._workers.get(pid):
+            worker.admitted_bytes = most_bytes
+
+    def finished(self, pid: int, held_bytes: int) -> None:
+        """Note what a worker holds after a batch."""
+        worker = self._workers.get(pid)
+        if worker is None or not held_bytes:
+            return
+        worker.finished += 1
+        worker.admitted_bytes = 0
+        worker.floor_bytes = held_bytes
+        if worker.finished == 1:
+            worker.first_floor_bytes = held_bytes
+            self._first_floors.setdefault(worker.role, deque(maxlen=FRESH_REMEMBERED)).append(held_bytes)
+
+    def batches(self, pid: int) -> int:
+        """Return how many batches a worker has finished."""
+        worker = self._workers.get(pid)
+        return worker.finished if worker else 0
+
+    def growth_bytes(self, pid: int) -> int:
+        """Return how much more a worker holds after its last batch than after its first."""
+        worker = self._workers.get(pid)
+        return max(0, worker.floor_bytes - worker.first_floor_bytes) if worker else 0
+
+    def fresh_bytes(self, role: str) -> int:
+        """Return what a fresh worker of a role holds: the least of the last eight after their first batch."""
+        return min(self._first_floors.get(role, ()), default=UNSEEN_WORKER_BYTES)
+
+    def recyclable_bytes(self, reading: Reading) -> int:
+        """Return what would be freed if every worker that finished something were replaced by a fresh one."""
+        return sum(
+            max(0, process.used_bytes - self.fresh_bytes(process.role))
+            for process in reading.processes
+            if self.batches(process.pid)
+        )
+
+    def pending_bytes(self, reading: Reading, but: int | None = None) -> int:
+        """Return how much the workers may still grow by within batches that were admitted, not counting one of them."""
+        held = {process.pid: process.used_bytes for process in reading.processes}
+        return sum(
+            max(0, worker.admitted_bytes - held.get(pid, 0))
+            for pid, worker in self._workers.items()
+            if worker.admitted_bytes and pid != but
+        )
