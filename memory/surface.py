@@ -4,7 +4,7 @@ Pure: peak = a + b*B*L + c*B*L^2, for B texts of L tokens: activations grow with
 of the length. Fitted by weighted least squares of *relative* errors to what was seen, pulled to a prior measured with
 the shipped model (all-MiniLM-L6-v2 int8, ONNX Runtime 1.31, 2026-11: above a floor of 81 MB, batches of 4, 8, 16, 32,
 64 and 256 texts of 256 tokens peaked at 33, 69, 140, 319, 595 and 2,272 MB). The bundle as it is built now needs a
-third less (51 MB for 8 x 256): the prior stays on the high side. No coefficient is ever negative: more texts or
+quarter less (51 MB for 8 x 256): the prior stays on the high side. No coefficient is ever negative: more texts or
 longer ones never need less. Leaves remembering single shapes to `predictor.py`.
 """
 
