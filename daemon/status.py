@@ -20,12 +20,13 @@ T = TypeVar("T")
 MB = 2**20
 REMEMBER_S = 0.5
 WITHOUT_DEEP = "SELECT count(*) FROM vectors INDEXED BY vectors_without_deep WHERE deep IS NULL AND deep_error IS NULL"
-OF_ROOT = """
-SELECT (SELECT count(*) FROM files WHERE root_id = ?1 AND outcome = 'indexed'), count(*), count(missing.id)
-FROM chunks c JOIN files f ON f.id = c.file_id AND f.root_id = ?1
-LEFT JOIN (SELECT id FROM vectors INDEXED BY vectors_without_deep WHERE deep IS NULL AND deep_error IS NULL) missing
-  ON missing.id = c.vector_id
+OF_ROOTS = "SELECT root_id, count(*), sum(chunks) FROM files WHERE outcome = 'indexed' GROUP BY root_id"
+WITHOUT_DEEP_OF_ROOT = """
+SELECT count(*) FROM vectors v INDEXED BY vectors_without_deep
+JOIN chunks c ON c.vector_id = v.id JOIN files f ON f.id = c.file_id
+WHERE v.deep IS NULL AND v.deep_error IS NULL AND f.root_id = ?
 """
+REMEMBER_ROOTS_S = 2.0
 
 
 class _Remembered(Generic[T]):
@@ -35,6 +36,10 @@ class _Remembered(Generic[T]):
         self._look, self._for_s = look, for_s
         self._until = 0.0
         self._value: T
+
+    def forget(self) -> None:
+        """Look again the next time."""
+        self._until = 0.0
 
     def __call__(self) -> T:
         if time.monotonic() >= self._until:
@@ -50,7 +55,8 @@ class Status:
         self._engine = engine
         self._environment = {name: environ[name] for name in ENVIRONMENT.values() if environ.get(name)}
         self._deep = _Remembered(self._count_deep)
-        self._roots = _Remembered(self._count_roots, 1.0)
+        self._roots = _Remembered(self._count_roots)
+        self._missing = _Remembered(self._count_missing, REMEMBER_ROOTS_S)
         self._burst: tuple[float, int] = (0.0, 0)  # when the deep tier began to move, and where it stood
 
     def state(self) -> str:
@@ -155,11 +161,12 @@ class Status:
 
     def roots(self) -> list[dict[str, Any]]:
         """Each root with its figures."""
-        counts = self._roots()
-        return [self._root(root, counts.get(root.root_id, (0, 0, 0))) for root in self._engine.root_map.values()]
+        self._roots.forget()
+        return [self._root(root) for root in self._engine.root_map.values()]
 
-    def _root(self, root: Root, counts: tuple[int, int, int]) -> dict[str, Any]:
-        files, chunks, missing = counts
+    def _root(self, root: Root) -> dict[str, Any]:
+        files, chunks = self._roots().get(root.root_id, (0, 0))
+        missing = self._missing().get(root.root_id, 0)
         pending = self._engine.queue.counts(root.root_id).pending
         watched = self._engine.watcher.counts(root.root_id)
         first = files / (files + pending) if pending else float(root.scanned_at is not None)
@@ -193,9 +200,17 @@ class Status:
             total = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
         return total - missing, total
 
-    def _count_roots(self) -> dict[int, tuple[int, int, int]]:
+    def _count_roots(self) -> dict[int, tuple[int, int]]:
         with self._engine.database.reading() as connection:
-            return {root_id: connection.execute(OF_ROOT, (root_id,)).fetchone() for root_id in self._engine.root_map}
+            return {row[0]: (row[1], row[2]) for row in connection.execute(OF_ROOTS)}
+
+    def _count_missing(self) -> dict[int, int]:
+        """Chunks without a deep vector by root. Two look-ups a chunk: not for every poll."""
+        with self._engine.database.reading() as connection:
+            return {
+                root_id: connection.execute(WITHOUT_DEEP_OF_ROOT, (root_id,)).fetchone()[0]
+                for root_id in self._engine.root_map
+            }
 
     def _eta_s(self, done: int, total: int) -> float | None:
         now = time.monotonic()

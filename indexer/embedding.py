@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -36,6 +36,8 @@ from ctx42d.memory.manager import MemoryManager
 MOST_THREADS = 4
 REMEMBERED_QUESTIONS = 256
 SCALE_BYTES = 4
+CHARS_PER_TOKEN = 3  # of source code, rather too few: the worker counts exactly
+LONGEST_WINDOW = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class DeepSettings:
 
     enabled: bool = True
     threads: int = 0
-    micro_batch_tokens: int = 2048
+    micro_batch_tokens: int = 512
 
 
 class EmbeddingFailed(Exception):
@@ -102,11 +104,13 @@ class EmbeddingService:
         return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
 
     def embed_rows(self, texts: Sequence[str]) -> list[bytes | Exception]:
-        """One batch as quantized rows; a text that kills workers on its own comes back as the exception.
+        """Embed texts of one batch as quantized rows; a text that kills workers on its own comes back as the exception.
 
         Raises BrokenBundle.
         """
-        results = [result for _, result in bisect(texts, self._attempt, (WorkerDied, WorkerRefusal))]
+        results: list[bytes | Exception] = []
+        for part in self._micro_batches(texts):
+            results += [result for _, result in bisect(part, self._attempt, (WorkerDied, WorkerRefusal))]
         self._batches_since_start += 1
         if self._optimize and self._batches_since_start >= self._settings.refresh_batches:
             self.refresh()
@@ -133,6 +137,17 @@ class EmbeddingService:
         """End the worker. No request may follow."""
         self._questions.shutdown(wait=False, cancel_futures=True)
         self.slot.close()
+
+    def _micro_batches(self, texts: Sequence[str]) -> Iterator[Sequence[str]]:
+        """Cut a batch into requests that are short enough for a question to wait behind one."""
+        start = tokens = 0
+        for end, text in enumerate(texts):
+            expected = min(len(text) // CHARS_PER_TOKEN + 2, LONGEST_WINDOW)
+            if end > start and tokens + expected > self._deep.micro_batch_tokens:
+                yield texts[start:end]
+                start, tokens = end, 0
+            tokens += expected
+        yield texts[start:]
 
     def _asked(self, text: str) -> Future[NDArray[np.float32]]:
         with self._known_lock:

@@ -23,7 +23,7 @@ CREATE TABLE roots (
 CREATE TABLE files (
     id INTEGER PRIMARY KEY, root_id INTEGER NOT NULL REFERENCES roots(id), relpath BLOB NOT NULL,
     dev INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, looked_ns INTEGER NOT NULL,
-    hash BLOB, language TEXT NOT NULL, lines INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    hash BLOB, language TEXT NOT NULL, lines INTEGER NOT NULL, chunks INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
     UNIQUE (root_id, relpath)
 );
 

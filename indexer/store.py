@@ -26,11 +26,11 @@ INSERT_FULL_TEXT = "INSERT INTO chunks_fts(rowid, body, symbol, path) VALUES (?,
 DELETE_FULL_TEXT = "INSERT INTO chunks_fts(chunks_fts, rowid, body, symbol, path) VALUES ('delete', ?, ?, ?, ?)"
 UPSERT_FILE = """
 INSERT INTO files
-  (root_id, relpath, dev, inode, size, mtime_ns, ctime_ns, looked_ns, hash, language, lines, outcome, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  (root_id, relpath, dev, inode, size, mtime_ns, ctime_ns, looked_ns, hash, language, lines, chunks, outcome, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (root_id, relpath) DO UPDATE SET dev=excluded.dev, inode=excluded.inode, size=excluded.size,
   mtime_ns=excluded.mtime_ns, ctime_ns=excluded.ctime_ns, looked_ns=excluded.looked_ns, hash=excluded.hash,
-  language=excluded.language, lines=excluded.lines, outcome=excluded.outcome, reason=excluded.reason
+  language=excluded.language, lines=excluded.lines, chunks=excluded.chunks, outcome=excluded.outcome, reason=excluded.reason
 RETURNING id
 """
 
@@ -199,7 +199,7 @@ class Store:
             UPSERT_FILE,
             (
                 *(root_id, relpath, stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns, time.time_ns()),
-                *(parsed.file_hash, parsed.language, parsed.lines, outcome, parsed.reason),
+                *(parsed.file_hash, parsed.language, parsed.lines, len(parsed.chunks), outcome, parsed.reason),
             ),
         ).fetchone()
         return int(row[0])
