@@ -9,6 +9,7 @@ import re
 import sys
 
 import click
+
 from ctx42d.daemon.cli_connection import our_paths
 from ctx42d.daemon.cli_output import emit, notice
 from ctx42d.daemon.follow import follow, last_lines
@@ -26,12 +27,9 @@ def logs_command(following: bool, number: int, as_json: bool) -> None:
     path = our_paths().log_file
     if not path.exists():
         notice(f"No log at {path}: a daemon in the foreground writes to stderr, one of systemd's to its journal.")
-    for line in last_lines(path, number):
+    for line in follow(path, number) if following else last_lines(path, number):
         emit(_shown(line, as_json=as_json))
-    if following:
-        sys.stdout.flush()
-        for line in follow(path):
-            emit(_shown(line, as_json=as_json))
+        if following:
             sys.stdout.flush()
 
 

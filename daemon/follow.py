@@ -18,39 +18,45 @@ def last_lines(path: Path, number: int) -> list[bytes]:
     """Return the last lines of a file and of those turned over before it (`.1`, `.2` ...). Raises OSError."""
     lines: list[bytes] = []
     older = 0
-    while len(lines) < number and (file := path if older == 0 else Path(f"{path}.{older}")).exists():
-        with file.open("rb") as stream:
-            lines = _tail(stream, number - len(lines)) + lines
+    while len(lines) < number and (stream := _opened(path if older == 0 else Path(f"{path}.{older}"))):
+        with stream:
+            lines = _tail(stream, stream.seek(0, os.SEEK_END), number - len(lines)) + lines
         older += 1
     return lines
 
 
-def follow(path: Path, wait: Callable[[float], None] = time.sleep) -> Iterator[bytes]:
-    """Yield lines written from now on, for ever. A file that is turned over is read to its end before the next one."""
+def follow(path: Path, number: int = 0, wait: Callable[[float], None] = time.sleep) -> Iterator[bytes]:
+    """Yield the last lines and then, for ever, what is written: no line twice, none left out between the two.
+
+    A file that is turned over is read to its end before the next one. Lines turned over before are left out.
+    """
     stream = _opened(path)
     rest = b""
-    if stream:
-        stream.seek(0, os.SEEK_END)
-    while True:
-        block = stream.read() if stream else b""
-        *lines, rest = (rest + block).split(b"\n")
-        yield from lines
-        if block:
-            continue
-        if stream and not _replaced(path, stream):
-            wait(POLL_SECONDS)
-        elif newer := _opened(path):
-            if stream:
-                stream.close()
-            stream, rest = newer, b""
-        else:
-            wait(POLL_SECONDS)
+    try:
+        if stream:
+            end = stream.seek(0, os.SEEK_END)
+            yield from _tail(stream, end, number)
+            stream.seek(end)
+        while True:
+            block = stream.read(_BLOCK_BYTES) if stream else b""  # a writer may be faster than we are: never to the end
+            *lines, rest = (rest + block).split(b"\n")
+            yield from lines
+            if block:
+                continue
+            if _turned_over(path, stream) and (newer := _opened(path)):
+                if stream:
+                    stream.close()
+                stream, rest = newer, b""
+            else:
+                wait(POLL_SECONDS)
+    finally:
+        if stream:
+            stream.close()
 
 
-def _tail(stream: BinaryIO, number: int) -> list[bytes]:
-    """The last lines of one file, read backwards in blocks."""
-    at = stream.seek(0, os.SEEK_END)
-    found = b""
+def _tail(stream: BinaryIO, end: int, number: int) -> list[bytes]:
+    """The last lines before `end`, read backwards in blocks."""
+    at, found = end, b""
     while at > 0 and found.count(b"\n") <= number:
         step = min(_BLOCK_BYTES, at)
         at = stream.seek(at - step)
@@ -65,8 +71,10 @@ def _opened(path: Path) -> BinaryIO | None:
         return None
 
 
-def _replaced(path: Path, stream: BinaryIO) -> bool:
+def _turned_over(path: Path, stream: BinaryIO | None) -> bool:
     """Whether another file lies at the path now, or this one became shorter than what was read of it."""
+    if stream is None:
+        return True
     here = os.fstat(stream.fileno())
     try:
         there = path.stat()

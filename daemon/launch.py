@@ -51,8 +51,11 @@ def ensure_running(client: DaemonClient) -> bool:
         return False
     with tempfile.TemporaryFile() as said:
         process = _spawn(service_command(), stdin=subprocess.DEVNULL, stderr=said)
-        _wait_until_it_answers(process, client, said)
-    process.returncode = 0  # it is meant to outlive us: no warning about a child still running
+        try:
+            _wait_until_it_answers(process, client, said)
+        finally:
+            if process.returncode is None:
+                process.returncode = 0  # it is meant to outlive us: no warning about a child still running
     return True
 
 
