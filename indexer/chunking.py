@@ -61,6 +61,8 @@ _SIGNED = frozenset({"haskell", "elm", "purescript"})
 class _Grammar:
     parser: Parser
     query: Query | None
+    read: bytearray
+    """What the parser reads from. One for all parses: tree_sitter 0.26.1 never lets go of what a read returns."""
 
 
 def chunk(text: str, language: Language | None, max_chars: int) -> list[Chunk]:
@@ -88,16 +90,21 @@ def chunk(text: str, language: Language | None, max_chars: int) -> list[Chunk]:
 def _grammar(name: str) -> _Grammar:
     language = get_language(name)  # type: ignore[arg-type]
     source = query_of(name)
-    return _Grammar(Parser(language), Query(language, source) if source else None)
+    return _Grammar(Parser(language), Query(language, source) if source else None, bytearray())
 
 
 def _parsed(source: bytes, grammar: str) -> Tree | None:
     """The syntax tree; None: parsing takes too long, as nonsense can in an ambiguous grammar."""
-    parser = _grammar(grammar).parser
+    parser, buffer = _grammar(grammar).parser, _grammar(grammar).read
     deadline = thread_time() + _PARSE_SECONDS + _PARSE_SECONDS_PER_BYTE * len(source)
+
+    def read(offset: int, _point: object) -> bytearray:
+        buffer[:] = source[offset : offset + _READ_BYTES]
+        return buffer
+
     try:
         return parser.parse(
-            lambda offset, _point: source[offset : offset + _READ_BYTES],
+            read,
             progress_callback=lambda _offset, _has_error: thread_time() > deadline,
         )
     except ValueError:  # how tree_sitter says that the callback stopped it
@@ -139,8 +146,10 @@ def _is_rubble(root: Node) -> bool:
 
 
 def _found(captures: dict[str, list[Node]], source: bytes, dotted: bool) -> _Found | None:
-    kind = next(name for name in captures if name not in _HELPERS and not name.startswith("_"))
+    kind = next(name for name in captures if name not in _HELPERS and not name.startswith(_IS))
     node, name = captures[kind][0], _innermost(captures["name"][0])
+    if not all(_text(captures[key][0], source) in key.split(".")[1:] for key in captures if key.startswith(_IS)):
+        return None
     *path, bare = _path(_text(name, source), dotted)
     if not bare:
         return None
@@ -153,6 +162,8 @@ def _found(captures: dict[str, list[Node]], source: bytes, dotted: bool) -> _Fou
 
 
 _HELPERS = frozenset({"name", "end", "owner"})
+_IS = "is."
+"""Our own predicate: tree_sitter 0.26.1 reads the text for its ``#eq?`` from ``read`` again, and leaks that too."""
 
 
 def _wider(later: _Found, earlier: _Found) -> _Found:

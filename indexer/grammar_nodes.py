@@ -3,7 +3,8 @@
 Covers: one tree-sitter query a grammar, written out of two tables. Leaves out: running it (``chunking``).
 
 A query's captures: ``@name``; the whole definition, named by its kind; ``@end``, a sibling that belongs to it (a body
-beside its signature); ``@owner``, the type it is a method of where that isn't the enclosing definition (Go). The kinds:
+beside its signature); ``@owner``, the type it is a method of where that isn't the enclosing definition (Go);
+``@is.A.B``, a node whose text has to be A or B. The kinds:
 
     function method class struct union enum interface trait impl object extension type module macro property constant
     message service table rule block    and, from ``prose``, section
@@ -197,11 +198,11 @@ _JS_VALUES = """
   right: [(arrow_function) (function_expression) (generator_function)]) @function
 (assignment_expression left: [(identifier) @name (member_expression property: (property_identifier) @name)]
   right: (class)) @class
-((assignment_expression
+(assignment_expression
   left: (member_expression
-    object: (member_expression object: (identifier) @owner property: (property_identifier) @_prototype)
+    object: (member_expression object: (identifier) @owner property: (property_identifier) @is.prototype)
     property: (property_identifier) @name)
-  right: (function_expression)) @method (#eq? @_prototype "prototype"))
+  right: (function_expression)) @method
 """
 
 _TS_VALUES = """
@@ -214,8 +215,8 @@ _BLOCKS = """
 """
 
 _LISP = """
-((list . (symbol) @_define . [(symbol) @name (list . (symbol) @name)]) @function
-  (#match? @_define "^(define|define-.*|defn|defun|fn|lambda\\\\*?)$"))
+(list . (symbol) @is.define.define-syntax.define-record-type.define-values.define-macro.define-struct.defn
+  . [(symbol) @name (list . (symbol) @name)]) @function
 """
 
 _QUERIES = {
@@ -261,17 +262,15 @@ _QUERIES = {
 (Decl (VarDecl variable_type_function: (_) @name (ErrorUnionExpr (SuffixExpr (ContainerDecl))))) @struct
 """,
     "elixir": """
-((call target: (identifier) @_def (arguments . (alias) @name)) @module
-  (#any-of? @_def "defmodule" "defprotocol" "defimpl"))
-((call target: (identifier) @_def (arguments . [(call target: (identifier) @name) (identifier) @name
-  (binary_operator left: (call target: (identifier) @name))])) @function
-  (#any-of? @_def "def" "defp" "defmacro" "defmacrop" "defguard" "defguardp" "defdelegate"))
+(call target: (identifier) @is.defmodule.defprotocol.defimpl (arguments . (alias) @name)) @module
+(call target: (identifier) @is.def.defp.defmacro.defmacrop.defguard.defguardp.defdelegate
+  (arguments . [(call target: (identifier) @name) (identifier) @name
+    (binary_operator left: (call target: (identifier) @name))])) @function
 """,
     "clojure": """
-((list_lit . (sym_lit name: (_) @_def) . (sym_lit name: (_) @name)) @function
-  (#match? @_def "^(def|defn-?|defmacro|defmulti|defmethod|defonce|deftest)$"))
-((list_lit . (sym_lit name: (_) @_def) . (sym_lit name: (_) @name)) @class
-  (#match? @_def "^(defprotocol|defrecord|deftype|definterface)$"))
+(list_lit . (sym_lit name: (_) @is.def.defn.defn-.defmacro.defmulti.defmethod.defonce.deftest)
+  . (sym_lit name: (_) @name)) @function
+(list_lit . (sym_lit name: (_) @is.defprotocol.defrecord.deftype.definterface) . (sym_lit name: (_) @name)) @class
 """,
     "hcl": _BLOCKS,
     "terraform": _BLOCKS,

@@ -121,7 +121,11 @@ class _Tiler:
         self.names = sorted((node.definition.name_row, i) for i, node in enumerate(self.nodes))
 
     def chunks(self) -> list[Chunk]:
-        return [self._chunk(group) for group in self._joined(self._units())]
+        try:
+            return [self._chunk(group) for group in self._joined(self._units())]
+        finally:
+            for node in self.nodes:  # parent and child hold each other: nothing is left to the garbage collector
+                node.parent = None
 
     def size(self, start: int, stop: int) -> int:
         """Characters of the rows, line ends between them included."""

@@ -1,6 +1,7 @@
 """chunk: tiles, bounds and symbols, by language, for prose, and for nonsense."""
 
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -156,6 +157,20 @@ def test_an_endless_line_is_cut_into_pieces_of_the_same_line():
 @pytest.mark.parametrize("language", [None, "python", "markdown", "rst", "typescript"])
 def test_odd_texts_are_tiled(language, text):
     cut(language, text, 10)
+
+
+def test_files_leave_no_memory_behind():
+    resident = Path("/proc/self/statm")
+    if not resident.exists():
+        pytest.skip("reads /proc")
+    text = "".join(f"def f_{i}(x):\n    return x + {i}\n" for i in range(3000))
+    for _ in range(20):
+        chunk(text, LANGUAGES["python"], 1500)
+    before = int(resident.read_text().split()[1])
+    for _ in range(100):  # 10 MB of text
+        chunk(text, LANGUAGES["python"], 1500)
+    pages = int(resident.read_text().split()[1]) - before
+    assert pages * 4096 < 5_000_000
 
 
 @pytest.mark.parametrize(
