@@ -1,10 +1,11 @@
 """language_of: names, extensions, shebangs, and the grammars that the table promises."""
 
 import pytest
-from ctx42d.indexer.languages import LANGUAGES, language_of
 from hypothesis import given
 from hypothesis import strategies as st
 from tree_sitter_language_pack import get_language
+
+from ctx42d.indexer.languages import LANGUAGES, language_of
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ import base64
 import random
 
 import pytest
-from ctx42d.indexer import words as module
-from ctx42d.indexer.words import MAX_WHOLE_CHARS, MAX_WORD_CHARS, identifier_words, tokens
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ctx42d.indexer import words as module
+from ctx42d.indexer.words import MAX_WHOLE_CHARS, MAX_WORD_CHARS, identifier_words, tokens
 
 
 @pytest.mark.parametrize(
