@@ -8,6 +8,8 @@ import os
 import sys
 
 import click
+
+from ctx42d.daemon import launch
 from ctx42d.daemon.cli_connection import ask, our_daemon, our_paths
 from ctx42d.daemon.cli_exit import DONE, FAILED, INTERRUPTED
 from ctx42d.daemon.cli_output import emit, notice
@@ -16,7 +18,7 @@ from ctx42d.daemon.cli_render import count
 from ctx42d.daemon.cli_roots import add_roots, folders_to_add
 from ctx42d.daemon.cli_status import environment_notice
 from ctx42d.daemon.client import DaemonClient, NoDaemon
-from ctx42d.daemon.launch import ensure_running, service_command, stop
+from ctx42d.daemon.launch import ensure_running, stop
 
 GOES_ON = "The daemon goes on in the background: `ctx42d status` tells how far it is, `ctx42d down` stops it."
 WAS_STOPPED = "Interrupted: what is indexed so far is kept, and the same command goes on from there."
@@ -54,7 +56,7 @@ def up_command(paths: tuple[str, ...], goal: str, yes: bool) -> int:
 def run_command(foreground: bool) -> None:  # noqa: ARG001 - what `run` does anyway
     """Run the daemon in the foreground, as a service manager does."""
     sys.stdout.flush()
-    command = [*service_command(), "--foreground"]
+    command = [*launch.service_command(), "--foreground"]
     os.execv(command[0], command)  # noqa: S606 - this very process becomes the daemon
 
 

@@ -21,7 +21,7 @@ from ctx42d.daemon.oneline import one_line
 
 POLL_SECONDS = 0.15
 LINE_SECONDS = 2.0
-STUCK_SECONDS = 20.0
+STUCK_SECONDS = 30.0
 
 Clock = Callable[[], float]
 
@@ -47,7 +47,8 @@ def wait_until(client: DaemonClient, goal: str, drawing: Drawing, clock: Clock =
 
     Raises LaunchError if the daemon goes away meanwhile; other ClientErrors as they are.
     """
-    moved_at, before, note = clock(), None, None
+    headway = Headway()
+    note = None
     while True:
         try:
             progress = client.call("progress")
@@ -57,15 +58,12 @@ def wait_until(client: DaemonClient, goal: str, drawing: Drawing, clock: Clock =
         if progress.get("note") and progress["note"] != note:
             note = progress["note"]
             notice(one_line(note))
-        counts = (progress["files_done"], progress["files_total"], progress["deep_done"], progress["deep_total"])
-        if counts != before:
-            moved_at, before = clock(), counts
-        if end := outcome(progress, goal, clock() - moved_at):
+        if end := outcome(progress, goal, stuck=headway.is_stuck(progress, clock())):
             return end
         time.sleep(POLL_SECONDS)
 
 
-def outcome(progress: Mapping[str, Any], goal: str, still_seconds: float) -> Outcome | None:
+def outcome(progress: Mapping[str, Any], goal: str, *, stuck: bool) -> Outcome | None:
     """Decide whether the wait is over: None, go on."""
     if progress["deep_complete" if goal == "deep" else "searchable"]:
         return Outcome.REACHED
@@ -73,9 +71,24 @@ def outcome(progress: Mapping[str, Any], goal: str, still_seconds: float) -> Out
         return Outcome.PAUSED
     if progress["state"] == "stopping":
         return Outcome.STOPPING
-    if progress["state"] == "degraded" and still_seconds > STUCK_SECONDS:
-        return Outcome.STUCK
-    return None
+    return Outcome.STUCK if stuck else None
+
+
+class Headway:
+    """Whether a daemon in trouble gets anywhere. Trouble may come and go while it tries again: that is no headway."""
+
+    def __init__(self) -> None:
+        self._counts: tuple[int, ...] = ()
+        self._trouble_since: float | None = None
+
+    def is_stuck(self, progress: Mapping[str, Any], now: float) -> bool:
+        """Say whether trouble was seen too long ago, and nothing has moved since."""
+        counts = tuple(progress[name] for name in ("files_done", "files_total", "deep_done", "deep_total"))
+        if counts != self._counts:
+            self._counts, self._trouble_since = counts, None
+        if self._trouble_since is None and progress["state"] == "degraded":
+            self._trouble_since = now
+        return self._trouble_since is not None and now - self._trouble_since > STUCK_SECONDS
 
 
 def drawing_for(goal: str) -> "AbstractContextManager[Drawing]":

@@ -101,6 +101,8 @@ def status_lines(status: Mapping[str, Any], *, memory: bool) -> list[str]:
 
 def progress_line(progress: Mapping[str, Any], *, deep: bool) -> str:
     """Return where the work is, on one line."""
+    if progress["phase"] == "idle":
+        return "nothing left to do"
     if progress["phase"] == "scanning":
         text = f"scanning: {count(progress['files_total'], 'file')} so far"
     elif deep and progress.get("searchable"):

@@ -21,7 +21,7 @@ class Between:
         """Return what is allowed if this value isn't."""
         if isinstance(value, int | float) and (self.low <= value <= self.high or (self.zero and value == 0)):
             return None
-        return f"{self.low:g} to {self.high:g}" + (f", or 0 ({self.zero})" if self.zero else "")
+        return f"{self.low:.10g} to {self.high:.10g}" + (f", or 0 ({self.zero})" if self.zero else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -81,7 +81,9 @@ def stop(client: DaemonClient, *, seconds: float = STOP_SECONDS) -> int:
     Raises NoDaemon if there is none, LaunchError if it is still there after `seconds`.
     """
     try:
-        pid = int(client.call("shutdown")["pid"])
+        pid = int(client.call("status")["pid"])
+        with suppress(ProtocolError):  # it may be gone before its answer is out
+            client.call("shutdown")
     except NoAnswer:
         raise LaunchError(f"the daemon{_peer(client)} hangs: see `ctx42d logs`, then end it with `kill`") from None
     socket_path = client.path

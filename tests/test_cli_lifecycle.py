@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from cli_kit import FAKE_SERVICE, PROGRAM, Shell, private_home, progress, root, status
-from ctx42d.daemon import cli_progress, launch
-from ctx42d.daemon.cli_progress import Lines, Outcome, outcome
-from ctx42d.daemon.launch import process_alive
 from fake_daemon import HANG, FakeDaemon
+
+from ctx42d.daemon import cli_progress, launch
+from ctx42d.daemon.cli_progress import Headway, Lines, Outcome, outcome
+from ctx42d.daemon.launch import process_alive
 
 Serve = Callable[[str], None]
 
@@ -144,9 +145,22 @@ def test_a_daemon_that_promises_to_leave_and_stays_is_reported(home, shell, serv
     assert f"kill -9 {pid}" in err
 
 
+def test_a_daemon_that_is_gone_before_its_answer_is_out_has_stopped(home, shell):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with FakeDaemon(home / "ctx42d.sock", {"status": status(pid=gone.pid)}) as daemon:
+
+        def leave(params: object) -> bytes:
+            daemon.close()
+            return b""
+
+        daemon.script["shutdown"] = leave
+        assert shell("down") == (0, f"stopped (pid {gone.pid})\n", "")
+
+
 def test_a_daemon_that_hangs_is_named_by_its_process(home, shell, monkeypatch):
     monkeypatch.setattr("ctx42d.daemon.cli_connection.QUICK_SECONDS", 0.2)
-    with FakeDaemon(home / "ctx42d.sock", {"shutdown": HANG}):
+    with FakeDaemon(home / "ctx42d.sock", {"status": HANG}):
         code, _, err = shell("down")
     assert code == 1
     assert "hangs" in err
@@ -210,16 +224,23 @@ def test_an_ephemeral_daemon_leaves_when_its_client_is_killed(home, service, tre
 def test_the_wait_is_over_when_the_goal_is_reached_or_nothing_more_is_to_be_expected():
     busy = progress(state="indexing", searchable=False, deep_complete=False)
     table = [
-        (busy, "searchable", 99, None),
-        (busy | {"searchable": True}, "searchable", 0, Outcome.REACHED),
-        (busy | {"searchable": True}, "deep", 0, None),
-        (busy | {"deep_complete": True}, "deep", 0, Outcome.REACHED),
-        (busy | {"state": "paused"}, "searchable", 0, Outcome.PAUSED),
-        (busy | {"state": "stopping"}, "deep", 0, Outcome.STOPPING),
-        (busy | {"state": "degraded"}, "deep", 1, None),
-        (busy | {"state": "degraded"}, "deep", 99, Outcome.STUCK),
+        (busy, "searchable", False, None),
+        (busy | {"searchable": True}, "searchable", False, Outcome.REACHED),
+        (busy | {"searchable": True}, "deep", False, None),
+        (busy | {"deep_complete": True}, "deep", True, Outcome.REACHED),
+        (busy | {"state": "paused"}, "searchable", False, Outcome.PAUSED),
+        (busy | {"state": "stopping"}, "deep", False, Outcome.STOPPING),
+        (busy | {"state": "degraded"}, "deep", True, Outcome.STUCK),
     ]
-    assert [outcome(now, goal, still) for now, goal, still, _ in table] == [end for *_, end in table]
+    assert [outcome(now, goal, stuck=stuck) for now, goal, stuck, _ in table] == [end for *_, end in table]
+
+
+def test_trouble_that_comes_and_goes_without_movement_is_no_headway():
+    fine, trouble = progress(state="indexing"), progress(state="degraded")
+    moved = fine | {"files_done": 13}
+    headway = Headway()
+    looks = [(fine, 0), (trouble, 100), (fine, 125), (fine, 131), (moved, 132), (moved, 190)]
+    assert [headway.is_stuck(now, at) for now, at in looks] == [False, False, False, True, False, False]
 
 
 def test_lines_come_every_two_seconds_with_the_first_and_the_last(capsys):

@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from ctx42d.daemon.config import DEFAULTS_FILE, ENVIRONMENT, Config, ConfigError, load
 from ctx42d.daemon.config_ranges import ORDERED, RANGES
 
@@ -92,7 +93,7 @@ def test_the_environment_wins_over_the_file(tmp_path):
         ("[watch]\nquiet_ms = -1\n", ["-1", "0 to 60000"]),
         ("[deep]\nenabled = 1\n", ["`deep.enabled`", "true or false"]),
         ("[log]\nlevel = 'loud'\n", ['"loud"', "one of debug, info, warning, error"]),
-        ("[memory]\nmax_mb = 100\n", ["`memory.max_mb` is 100", "200 to", "0 (from the profile)"]),
+        ("[memory]\nmax_mb = 100\n", ["`memory.max_mb` is 100", "200 to 1048576", "0 (from the profile)"]),
         ("[memory]\nwarning_ratio = nan\n", ["nan", "0.1 to 0.9"]),
         ("[selection]\nexclude = 'docs/'\n", ["`selection.exclude`", "a list of texts"]),
         ("[selection]\nexclude = [1]\n", ["[1]", "a list of texts"]),
