@@ -38,6 +38,7 @@ REMEMBERED_QUESTIONS = 256
 SCALE_BYTES = 4
 CHARS_PER_TOKEN = 3  # of source code, rather too few: the worker counts exactly
 LONGEST_WINDOW = 256
+COLD_START_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class EmbeddingService:
         self._known: OrderedDict[str, Future[NDArray[np.float32]]] = OrderedDict()
         self._known_lock = threading.Lock()
         self._batches_since_start = 0
+        self._warm_pid: int | None = -1  # the worker that has the model loaded
         self.embedded = self.refreshes = 0
 
     def __enter__(self) -> EmbeddingService:
@@ -122,8 +124,11 @@ class EmbeddingService:
 
     def question(self, text: str, *, wait_s: float) -> NDArray[np.float32] | None:
         """Unit vector (dims,) of a question, None when it isn't ready in time. It is remembered for the next time."""
+        asked = self._asked(text)
+        if not asked.done() and self.slot.pid != self._warm_pid and wait_s < COLD_START_S:
+            return None  # in vain: the model is being loaded, for the next question
         try:
-            return self._asked(text).result(timeout=wait_s)
+            return asked.result(timeout=wait_s)
         except (FutureTimeout, WorkerDied, WorkerRefusal, BrokenBundle):
             return None
 
@@ -161,13 +166,15 @@ class EmbeddingService:
 
     def _embed_question(self, text: str) -> NDArray[np.float32]:
         row = self._attempt([text], urgent=True)[0]
-        return dequantize(row, len(row) - SCALE_BYTES)[0]
+        vector: NDArray[np.float32] = dequantize(row, len(row) - SCALE_BYTES)[0]
+        return vector
 
     def _attempt(self, texts: Sequence[str], *, urgent: bool = False) -> list[bytes]:
         request = wire.Embed(list(texts), self._deep.micro_batch_tokens, len(texts))
         reply = self.slot.request(
             request, wire.Embedded, urgent=urgent, verify=lambda answer: _wrong(answer, len(texts))
         )
+        self._warm_pid = self.slot.pid
         self.embedded += 0 if urgent else len(texts)
         width = reply.dims + SCALE_BYTES
         return [reply.rows[i * width : (i + 1) * width] for i in range(len(texts))]

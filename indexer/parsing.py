@@ -17,7 +17,7 @@ import numpy as np
 from ctx42d.indexer import wire
 from ctx42d.indexer.chunking import Chunk, chunk
 from ctx42d.indexer.content import why_not_content
-from ctx42d.indexer.languages import language_of
+from ctx42d.indexer.languages import Language, language_of
 from ctx42d.indexer.passages import HASH_BYTES, content_hash
 from ctx42d.indexer.quantize import quantize
 from ctx42d.indexer.static import STATIC_DIMS, StaticTable
@@ -25,6 +25,7 @@ from ctx42d.indexer.words import identifier_words, tokens
 
 HEAD_BYTES = 256
 COMPRESSION_LEVEL = 3
+PLAIN_TEXT = Language("text", None, "docs")
 
 
 class Parser:
@@ -53,16 +54,14 @@ class Parser:
         digest = hashlib.blake2b(data, digest_size=HASH_BYTES).digest()
         if digest == file.known_hash:
             return wire.ParsedFile(file.key, "unchanged", "", stamp, digest)
-        if reason := why_not_content(file.relpath, data):
+        if reason := why_not_content(file.relpath, data, included=file.included):
             return wire.ParsedFile(file.key, "skipped", reason, stamp, digest)
         return self._chunked(file, request, stamp, digest, data)
 
     def _chunked(
         self, file: wire.FileToParse, request: wire.Parse, stamp: wire.FileStamp, digest: bytes, data: bytes
     ) -> wire.ParsedFile:
-        language = language_of(file.relpath, data[:HEAD_BYTES])
-        if language is None:
-            return wire.ParsedFile(file.key, "skipped", "not a known source or text format", stamp, digest)
+        language = language_of(file.relpath, data[:HEAD_BYTES]) or PLAIN_TEXT
         text = decode(data)
         chunks = chunk(text, language, request.max_chars)
         lines = chunks[-1].end_line if chunks else 0

@@ -168,7 +168,8 @@ class Pipeline:
         known = self._store.known(lease.root_id, lease.relpath)
         if known and is_unchanged(known, stamp_of(found)):
             return None
-        return FileToParse(0, path, lease.relpath, known.file_hash if known and known.stamp else None)
+        known_hash = known.file_hash if known and known.stamp else None
+        return FileToParse(0, path, lease.relpath, known_hash, view.selector.brought_back(lease.relpath))
 
     def _commit(self, batch: _Batch, parsed: Iterable[ParsedFile]) -> int:
         with self._store.transaction():
@@ -223,4 +224,4 @@ class Pipeline:
 
 
 def _keyed(file: FileToParse, key: int) -> FileToParse:
-    return FileToParse(key, file.path, file.relpath, file.known_hash)
+    return FileToParse(key, file.path, file.relpath, file.known_hash, file.included)

@@ -104,6 +104,7 @@ class Question:
     names: frozenset[str]
     about_tests: bool
     about_docs: bool
+    unheard_of: bool = False  # some word is not in the table of words
 
 
 def understand(text: str) -> Question:

@@ -17,6 +17,8 @@ from ctx42d.indexer.words import identifier_words
 
 RRF_K = 60
 TIER_WEIGHTS = {"lexical": 1.0, "static": 0.8, "deep": 1.0}
+# A word that no vector knows can only be found as it is written.
+EXACT = 4.0
 DEFINITION = 1.2
 PATH_STEM = 0.5
 PATH_FOLDER = 0.15
@@ -64,7 +66,9 @@ def rank(question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
 
 
 def _score(question: Question, candidate: Candidate) -> Ranked:
-    shares = {tier: TIER_WEIGHTS[tier] / (RRF_K + at) for tier, at in candidate.ranks.items()}
+    exact = EXACT if question.unheard_of else 1.0
+    weights = {**TIER_WEIGHTS, "lexical": TIER_WEIGHTS["lexical"] * exact}
+    shares = {tier: weights[tier] / (RRF_K + at) for tier, at in candidate.ranks.items()}
     base = sum(shares.values())
     factors = {
         "definition": DEFINITION * _defines(question, candidate),

@@ -12,7 +12,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import lru_cache
 from re import Pattern
@@ -97,6 +97,7 @@ class Search:
         question = understand(query.text)
         if not question.terms:
             return Answer([], [])
+        question = replace(question, unheard_of=not all(map(self._table.knows, question.words)))
         files = self._allowed(query, roots)
         if files is not None and not len(files):
             return Answer([], ["lexical", "static"])

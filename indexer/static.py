@@ -55,6 +55,10 @@ class StaticTable:
         """Number of words."""
         return len(self._ids)
 
+    def knows(self, word: str) -> bool:
+        """Whether the table has a row for a word (lower-case)."""
+        return word in self._ids
+
     def ids(self, words: Sequence[str]) -> list[int]:
         """The rows of those ``words`` that are known, in order, repeated as they are."""
         found = map(self._ids.get, words)

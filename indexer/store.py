@@ -243,7 +243,7 @@ class Store:
             return
         connection.executemany(
             DELETE_FULL_TEXT,
-            [(row[0], *stored_full_text(*row[1:], relpath)) for row in rows],
+            [(number, *stored_full_text(symbol, names, text, relpath)) for number, symbol, names, text in rows],
         )
         connection.execute("DELETE FROM chunks WHERE file_id=?", (file_id,))
         self._delta.removed.extend(row[0] for row in rows)

@@ -54,6 +54,7 @@ class FileToParse(msgspec.Struct, frozen=True, array_like=True):
     path: bytes
     relpath: bytes
     known_hash: bytes | None = None
+    included: bool = False  # the user asked for it against our defaults
 
 
 class Parse(msgspec.Struct, tag=True, frozen=True):
@@ -133,8 +134,8 @@ Request = Parse | Embed | Trim
 Reply = Ready | Parsed | Embedded | Trimmed | Refused
 
 _encoder = msgspec.msgpack.Encoder()
-_request_decoder = msgspec.msgpack.Decoder(Request)
-_reply_decoder = msgspec.msgpack.Decoder(Reply)
+_request_decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
+_reply_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
 def encode(message: Request | Reply) -> bytes:
