@@ -1,6 +1,7 @@
 """Do `up`, `down`, `restart` and `index` start and stop a real process, and say what went wrong with it?"""
 
 import contextlib
+import json
 import os
 import pty
 import signal
@@ -276,3 +277,37 @@ def test_the_home_folder_becomes_a_root_only_after_a_yes(home, monkeypatch, type
         os.close(ours)
         assert f"Warning: {home} has more than 5,000 files to index".encode() in said
         assert [method for method, _ in daemon.calls].count("roots_add") == calls
+
+
+def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(home, tree):
+    looks = iter(range(0, 101, 20))
+
+    def now(_: object) -> dict[str, object]:
+        done = next(looks)
+        return progress(phase="indexing", files_done=done, files_total=100, eta_s=3.0, searchable=done == 100)
+
+    script = {"status": status(), "progress": now, "roots_list": {"roots": [root(tree)]}}
+    environ = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
+    with FakeDaemon(home / "ctx42d.sock", script):
+        ours, theirs = pty.openpty()
+        with subprocess.Popen([*PROGRAM, "up"], stdin=theirs, stdout=theirs, stderr=theirs, env=environ) as up:
+            os.close(theirs)
+            said = b""
+            with contextlib.suppress(OSError):  # EIO: the other end is closed
+                while block := os.read(ours, 4096):
+                    said += block
+            assert up.wait(20) == 0
+        os.close(ours)
+    assert b"indexing: 40 of 100 files, about 3 s left" in said
+    assert said.endswith(b"running: 12 files, 1,340 chunks in 1 root\r\n")
+
+
+def test_status_watch_goes_on_until_interrupted(home):
+    with FakeDaemon(home / "ctx42d.sock", {"status": status()}):
+        command = [*PROGRAM, "status", "--watch", "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
+            assert watch.stdout is not None
+            assert watch.stderr is not None
+            assert [json.loads(watch.stdout.readline())["state"] for _ in range(2)] == ["idle", "idle"]
+            watch.send_signal(signal.SIGINT)
+            assert (watch.stderr.read(), watch.wait(20)) == ("interrupted\n", 130)
