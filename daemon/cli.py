@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+
 from ctx42d.daemon.cli_exit import DONE, FAILED, INTERRUPTED, NO_DAEMON, USAGE
 from ctx42d.daemon.cli_output import nobody_reads, notice, prepare
 from ctx42d.daemon.client import BAD_PARAMETERS, ClientError, DaemonError, NoDaemon

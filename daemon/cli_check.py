@@ -6,6 +6,7 @@ Covers waiting for every change, comparing with the disk, and explaining one pat
 from typing import Any
 
 import click
+
 from ctx42d.daemon.cli_connection import HASH_SECONDS, QUICK_SECONDS, ask, real_folder, real_place
 from ctx42d.daemon.cli_exit import DONE, FAILED
 from ctx42d.daemon.cli_output import emit, emit_json, notice

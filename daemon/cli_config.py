@@ -6,6 +6,7 @@ Needs no daemon. Reading and refusing is `config.py`, writing is `config_edit.py
 import os
 
 import click
+
 from ctx42d.daemon.cli_connection import our_daemon, our_paths
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_output import emit, emit_json, notice

@@ -7,6 +7,7 @@ import os
 from dataclasses import asdict
 
 import click
+
 from ctx42d.daemon.cli_connection import our_paths
 from ctx42d.daemon.cli_exit import DONE, FAILED
 from ctx42d.daemon.cli_output import emit, emit_json

@@ -8,6 +8,7 @@ import time
 from contextlib import nullcontext
 
 import click
+
 from ctx42d.daemon.cli_connection import COUNT_SECONDS, ask, our_daemon, real_place
 from ctx42d.daemon.cli_exit import DONE
 from ctx42d.daemon.cli_lifecycle import wait_visibly

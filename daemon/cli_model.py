@@ -7,6 +7,7 @@ import os
 import sys
 
 import click
+
 from ctx42d.daemon.cli_connection import our_paths
 
 EXPORT = (sys.executable, "-P", "-m", "ctx42d.indexer.export")

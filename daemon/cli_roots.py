@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import click
+
 from ctx42d.daemon.cli_connection import COUNT_SECONDS, ask, our_daemon, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_output import emit, emit_json, notice

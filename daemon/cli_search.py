@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import click
+
 from ctx42d.daemon.cli_connection import ask, from_here, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_output import emit, emit_json, notice

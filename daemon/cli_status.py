@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
+
 from ctx42d.daemon.cli_connection import our_daemon
 from ctx42d.daemon.cli_output import emit, emit_json, notice
 from ctx42d.daemon.cli_render import status_lines

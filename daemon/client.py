@@ -36,11 +36,11 @@ class ClientError(Exception):
     """No result, and why, in one sentence."""
 
 
-class NoDaemon(ClientError):  # noqa: N818 - a state of the world, not a mistake
+class NoDaemon(ClientError):
     """Nobody listens at the socket: no file, a stale file, or something that isn't a socket."""
 
 
-class NoAnswer(ClientError):  # noqa: N818 - as above
+class NoAnswer(ClientError):
     """The daemon is there but didn't answer in time."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ctx42d.daemon.cli import run
 from ctx42d.daemon.config import ENVIRONMENT
 from ctx42d.daemon.version import VERSION

@@ -16,9 +16,10 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(__file__))
 
 from cli_kit import answer, hit, progress, root, status
+from fake_daemon import FakeDaemon
+
 from ctx42d.daemon.config import ENVIRONMENT
 from ctx42d.daemon.paths import resolve
-from fake_daemon import FakeDaemon
 
 
 class Service:

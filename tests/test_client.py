@@ -10,6 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from fake_daemon import HANG, FakeDaemon, Refused
+
 from ctx42d.daemon.client import (
     MAX_SOCKET_PATH_BYTES,
     ClientError,
@@ -20,7 +22,6 @@ from ctx42d.daemon.client import (
     ProtocolError,
 )
 from ctx42d.daemon.version import VERSION
-from fake_daemon import HANG, FakeDaemon, Refused
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from ctx42d.daemon.logs import LogSettings, setup, under_service_manager
 from ctx42d.daemon.oneline import one_line
 
