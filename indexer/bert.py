@@ -84,7 +84,7 @@ class _Builder:
         return np.asarray(self._tensors[self._prefix + name], np.float32)
 
     def _weight(self, name: str, value: NDArray[Any]) -> str:
-        self._weights.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self._weights.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def _parameter(self, name: str) -> str:

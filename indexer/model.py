@@ -18,14 +18,16 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail as OrtFail
+from onnxruntime.capi.onnxruntime_pybind11_state import RuntimeException as OrtRuntimeException
 from tokenizers import Tokenizer
 
 from ctx42d.indexer import bundle
 from ctx42d.indexer.bundle import BundleError, Manifest
 
 DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
-_BUCKETS = (16, 32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
-_LOG_ERRORS_ONLY = 3
+_BUCKETS = (8, 16, 32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512)
+_LOG_FATAL_ONLY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,17 @@ class DeepModel:
     def load(cls, folder: Path, *, threads: int, providers: Sequence[str] = DEFAULT_PROVIDERS) -> "DeepModel":
         """Check and load the deep part of the bundle in ``folder``, for ``threads`` threads.
 
-        ``providers`` are ONNX Runtime's execution providers, the best first. Raises BundleError.
+        ``providers`` are ONNX Runtime's execution providers, the best first. Raises BundleError, and MemoryError.
         """
         manifest = bundle.check(folder, bundle.DEEP_FILES)
         try:
             tokenizer = Tokenizer.from_file(str(folder / bundle.TOKENIZER))
             session = ort.InferenceSession(str(folder / bundle.GRAPH), _options(threads), providers=list(providers))
-        except Exception as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # tokenizers raises Exception itself, onnxruntime a dozen kinds of it
+            if _is_out_of_memory(error):
+                raise MemoryError(f"no memory to load the model in {folder}") from error
             raise BundleError(f"the model in {folder} can't be loaded: {error}") from error
         tokenizer.no_padding()
         tokenizer.no_truncation()
@@ -122,8 +128,8 @@ class DeepModel:
             mask[row, : len(window.ids)] = 1
         try:
             found = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
-        except RuntimeError as error:
-            if "bad_alloc" in str(error) or "allocate memory" in str(error):
+        except (OrtFail, OrtRuntimeException) as error:
+            if _is_out_of_memory(error):
                 raise MemoryError(f"the model has no memory for {ids.shape[0]} x {ids.shape[1]} tokens") from error
             raise
         return np.asarray(found, np.float32)
@@ -136,9 +142,13 @@ def _options(threads: int) -> ort.SessionOptions:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.enable_cpu_mem_arena = False
     options.enable_mem_pattern = False
-    options.log_severity_level = _LOG_ERRORS_ONLY
+    options.log_severity_level = _LOG_FATAL_ONLY  # errors are raised as well
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return "bad_alloc" in str(error) or "allocate memory" in str(error)
 
 
 def _special_tokens(tokenizer: Tokenizer) -> tuple[list[int], list[int]]:

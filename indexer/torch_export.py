@@ -7,6 +7,7 @@ plain BERT (``bert``), int8 (``int8_graph``).
 The graph has the inputs and the output of ``bert``'s.
 """
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any
@@ -58,8 +59,6 @@ def graph(source: SourceModel) -> onnx.ModelProto:
 
 
 def _traced(pipeline: _Pipeline) -> onnx.ModelProto:
-    import io
-
     buffer = io.BytesIO()
     ids = torch.tensor([[5, 6, 7, 8, 9], [5, 6, 7, 0, 0]])
     axes: dict[str, Any] = {name: {0: "texts", 1: "tokens"} for name in _INPUTS} | {"vector": {0: "texts"}}
@@ -75,7 +74,10 @@ def _traced(pipeline: _Pipeline) -> onnx.ModelProto:
             opset_version=_OPSET,
             dynamo=False,
         )
-    return onnx.load_from_string(buffer.getvalue())
+        dims = pipeline(ids, (ids > 0).long()).shape[-1]
+    traced = onnx.load_from_string(buffer.getvalue())
+    traced.graph.output[0].type.tensor_type.shape.dim[-1].dim_value = dims  # tracing doesn't always know it
+    return traced
 
 
 def _first_line(error: Exception) -> str:
