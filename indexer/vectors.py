@@ -41,6 +41,7 @@ class Matrix:
         self._map: mmap.mmap | None = None
         self._capacity = 0
         self._map_rows(os.fstat(self._handle).st_size // self._dtype.itemsize)
+        self.rows_found = self._capacity  # of an earlier time: they may hold vectors of texts that are gone
 
     def write(self, rows: Iterable[tuple[int, bytes]]) -> None:
         """Store rows by number. Written with pwrite: the pages stay the kernel's, not ours."""
@@ -178,9 +179,11 @@ class VectorIndex:
             self.rows = max(self.rows, *(number + 1 for number, _ in delta.static), 0)
 
     def _cleared(self, rows: Iterable[tuple[int, bytes]]) -> Iterable[tuple[int, bytes]]:
-        # An empty row says: no vector yet. It only has to be written where the number was somebody else's before.
+        # An empty row says: no vector yet. It only has to be written where the number was somebody else's before: in
+        # this run, or in an earlier one, since SQLite gives the highest numbers again after they were deleted.
         empty = bytes(row_dtype(self._matrices["deep"].dims).itemsize)
-        return ((number, row or empty) for number, row in rows if row or number < self.rows)
+        used = max(self.rows, self._matrices["deep"].rows_found)
+        return ((number, row or empty) for number, row in rows if row or number < used)
 
     def nearest(
         self, tier: Tier, query: NDArray[np.float32], k: int, files: NDArray[np.int32] | None
