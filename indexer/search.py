@@ -27,7 +27,7 @@ from ctx42d.indexer.question import Question, full_text_query, understand
 from ctx42d.indexer.ranking import Candidate, Ranked, rank
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.static import StaticTable
-from ctx42d.indexer.store import chunk_text
+from ctx42d.indexer.store import ABOVE_ALL_PATHS, chunk_text
 from ctx42d.indexer.vectors import VectorIndex
 from ctx42d.indexer.wire import FileStamp, stamp_of
 
@@ -163,7 +163,7 @@ class Search:
         return np.array(sorted(row[0] for row in found), dtype=np.int32)
 
     def _files_of(self, root_id: int, below: bytes, language: str | None) -> list[tuple[int, bytes]]:
-        low, high = (below + b"/", below + b"0") if below else (b"", b"\xff" * 8)
+        low, high = (below + b"/", below + b"0") if below else (b"", ABOVE_ALL_PATHS)
         with self._database.reading() as connection:
             return connection.execute(
                 "SELECT id, relpath FROM files WHERE root_id = ?1 AND (relpath >= ?2 AND relpath < ?3 OR relpath = ?5)"

@@ -33,6 +33,7 @@ ON CONFLICT (root_id, relpath) DO UPDATE SET dev=excluded.dev, inode=excluded.in
   language=excluded.language, lines=excluded.lines, chunks=excluded.chunks, outcome=excluded.outcome, reason=excluded.reason
 RETURNING id
 """
+ABOVE_ALL_PATHS = b"\xff" * 4097  # a path is shorter than 4096 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Store:
 
     def known_below(self, root_id: int, prefix: bytes = b"") -> dict[bytes, KnownFile]:
         """What the index knows of all files of a root, or of those below a folder (given without its slash)."""
-        low, high = (prefix + b"/", prefix + b"0") if prefix else (b"", b"\xff" * 8)
+        low, high = (prefix + b"/", prefix + b"0") if prefix else (b"", ABOVE_ALL_PATHS)
         with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT id, dev, inode, size, mtime_ns, ctime_ns, looked_ns, hash, outcome, reason, relpath FROM files"
