@@ -1,0 +1,144 @@
+"""Fusion and what a reader of code knows: every rule as a pair of candidates and which of them comes first."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ctx42d.indexer.question import understand
+from ctx42d.indexer.ranking import RRF_K, TIER_WEIGHTS, Candidate, Ranked, rank
+
+
+def candidate(
+    chunk_id: int,
+    relpath: str = "src/module.py",
+    *,
+    file_id: int | None = None,
+    symbol: str = "",
+    kind: str = "",
+    defines: tuple[str, ...] = (),
+    **ranks: int,
+) -> Candidate:
+    file = chunk_id if file_id is None else file_id
+    return Candidate(chunk_id, file, relpath, "python", symbol, kind, defines, ranks or {"lexical": 5, "static": 5})
+
+
+def order(question: str, *candidates: Candidate) -> list[int]:
+    return [ranked.candidate.chunk_id for ranked in rank(understand(question), candidates)]
+
+
+def test_a_definition_comes_before_its_uses_although_they_rank_higher() -> None:
+    use = candidate(1, "src/app.py", lexical=1, static=1)
+    definition = candidate(2, "src/users.py", symbol="get_user", defines=("get_user",), lexical=9, static=12)
+    assert order("get_user", use, definition) == [2, 1]
+    assert order("where is getUser defined", use, definition) == [2, 1]
+    assert order("delete all sessions", use, definition) == [1, 2]
+
+
+def test_a_short_word_that_happens_to_be_a_name_counts_less_than_a_telling_one() -> None:
+    short = candidate(1, "src/zz.py", defines=("get",))
+    telling = candidate(2, "src/zz.py", defines=("connection_pool",))
+    assert order("get the connection_pool", short, telling) == [2, 1]
+    alone = rank(understand("get"), [short])[0]
+    among = rank(understand("get the connection_pool"), [short])[0]
+    assert alone.shares["definition"] > among.shares["definition"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["tests/test_users.py", "src/users_test.go", "test/users.rb", "src/__tests__/users.js", "users.spec.ts",
+     "src/UserTest.java", "pkg/testing/users.py", "spec/users_spec.rb"],
+)  # fmt: skip
+def test_tests_are_behind_implementations_unless_asked_for(path: str) -> None:
+    test = candidate(1, path, lexical=3, static=3)
+    code = candidate(2, "src/accounts.py", lexical=4, static=4)
+    assert order("find a person by address", test, code) == [2, 1]
+    assert order("tests that find a person by address", test, code) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "path", ["src/contest.py", "src/attestation.py", "latest/users.py", "src/inspect.py", "src/specific.py"]
+)
+def test_a_path_that_only_contains_the_letters_is_no_test(path: str) -> None:
+    assert "behind" not in rank(understand("find a person"), [candidate(1, path)])[0].shares
+
+
+def test_documentation_is_behind_code_unless_asked_for() -> None:
+    docs = candidate(1, "docs/users.md", kind="section", lexical=3, static=3)
+    code = candidate(2, "src/accounts.py", lexical=4, static=4)
+    assert order("find a person", docs, code) == [2, 1]
+    assert order("tutorial: find a person", docs, code) == [1, 2]
+
+
+def test_a_file_named_as_the_question_says_comes_first() -> None:
+    plain = candidate(1, "src/base.py")
+    named = candidate(2, "src/connection_pool.py")
+    folder = candidate(3, "connection/base.py")
+    assert order("how does the connection pool work", plain, named, folder) == [2, 3, 1]
+
+
+def test_a_symbol_that_says_the_questions_words_comes_first() -> None:
+    plain = candidate(1, symbol="Base.run", file_id=7)
+    saying = candidate(2, symbol="Pool.acquireConnection", file_id=7)
+    assert order("acquire a connection", plain, saying) == [2, 1]
+
+
+def test_hits_in_one_file_support_each_other() -> None:
+    lone = candidate(1, "src/x.py", file_id=1, lexical=4)
+    together = [candidate(i, "src/y.py", file_id=2, lexical=4) for i in (2, 3)]
+    assert order("anything at all", lone, *together) == [2, 3, 1]
+
+
+def test_a_chunk_found_by_all_tiers_beats_one_found_by_one() -> None:
+    assert order("zzz", candidate(1, lexical=1), candidate(2, lexical=3, static=3, deep=3)) == [2, 1]
+
+
+def test_ties_are_broken_the_same_way_each_time() -> None:
+    candidates = [candidate(i, f"src/{'abc'[i % 3]}.py", file_id=1, lexical=1) for i in (5, 3, 9, 1)]
+    assert order("zzz", *candidates) == order("zzz", *reversed(candidates)) == [1, 3, 5, 9]
+
+
+def test_nothing_found_is_nothing_ranked() -> None:
+    assert rank(understand("anything"), []) == []
+
+
+def test_the_tiers_share_is_reciprocal_rank() -> None:
+    shares = rank(understand("zzz"), [candidate(1, lexical=1, deep=10)])[0].shares
+    assert shares["lexical"] == TIER_WEIGHTS["lexical"] / (RRF_K + 1)
+    assert shares["deep"] == TIER_WEIGHTS["deep"] / (RRF_K + 10)
+    assert "static" not in shares
+
+
+def test_a_question_without_words_ranks_by_the_tiers_alone() -> None:
+    assert order("???", candidate(1, lexical=2), candidate(2, lexical=1)) == [2, 1]
+
+
+NAMES = st.sampled_from(
+    ["", "get_user", "Client.send", "tests/test_a.py", "docs/x.md", "src/user.py", "a\0b", "🦊.py", "("]
+)
+CANDIDATES = st.lists(
+    st.builds(
+        Candidate,
+        chunk_id=st.integers(1, 10**6),
+        file_id=st.integers(1, 5),
+        relpath=NAMES,
+        language=st.just("python"),
+        symbol=NAMES,
+        kind=st.sampled_from(["", "function", "section"]),
+        defines=st.lists(NAMES, max_size=3).map(tuple),
+        ranks=st.dictionaries(st.sampled_from(["lexical", "static", "deep"]), st.integers(1, 150), min_size=1),
+    ),
+    max_size=8,
+    unique_by=lambda found: found.chunk_id,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=40) | st.sampled_from(["get_user", "test get_user", "docs user send", "client"]), CANDIDATES)
+def test_the_shares_always_add_up_to_the_score(question: str, candidates: list[Candidate]) -> None:
+    ranked = rank(understand(question), candidates)
+    assert sorted(found.candidate.chunk_id for found in ranked) == sorted(c.chunk_id for c in candidates)
+    assert all(sum(found.shares.values()) == pytest.approx(found.score) for found in ranked)
+    assert all(found.score > 0 for found in ranked)
+    scores = [found.score for found in ranked]
+    assert scores == sorted(scores, reverse=True)
+    assert all(isinstance(found, Ranked) for found in ranked)
