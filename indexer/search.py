@@ -133,7 +133,8 @@ class Search:
     def _deep(self, query: Query, files: NDArray[np.int32] | None) -> list[int] | None:
         if self._embedding is None or query.wait_deep_s <= 0:
             return None
-        vector = self._embedding.question(query.text, wait_s=query.wait_deep_s)
+        text = query.text.encode("utf-8", "replace").decode("utf-8")  # an argument that wasn't UTF-8 holds surrogates
+        vector = self._embedding.question(text, wait_s=query.wait_deep_s)
         if vector is None:
             return None
         return [chunk_id for chunk_id, _ in self._vectors.nearest("deep", vector, CANDIDATES, files)]
