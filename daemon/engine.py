@@ -25,6 +25,7 @@ from ctx42d.indexer import bundle
 from ctx42d.indexer.chunking import CHUNKER_VERSION
 from ctx42d.indexer.database import CorruptDatabase, Database, move_aside
 from ctx42d.indexer.embedding import DeepSettings, EmbeddingService
+from ctx42d.indexer.governor import Governor, NotNow
 from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.pipeline import Pipeline, RootView
 from ctx42d.indexer.roots import Root, Roots
@@ -44,6 +45,7 @@ SAFETY_S = 10.0
 HOUSEKEEPING_S = 5.0
 POLL_UNWATCHED_S = 30.0
 RELEASE_AFTER_S = 20.0
+NO_ROOM_RETRY_S = 2.0
 UNUSED_VECTORS_KEPT_S = 14 * 24 * 3600.0
 
 
@@ -81,10 +83,11 @@ class Engine:
         self.store = Store(self.database, data, {"static": STATIC_DIMS, "deep": manifest.dims}, signature)
         self.queue = WorkQueue(self.database, QueueSettings(**config.section("queue")))
         command = worker_command(bundle.DEFAULT_BUNDLE, 1)
+        self.governor = Governor(memory, worker, say=self._say)
         self.parsers = ParserPool(
-            command, worker, memory, max_chars=max_chars, max_file_bytes=self._selection.max_file_kb * 1024
+            command, worker, self.governor, max_chars=max_chars, max_file_bytes=self._selection.max_file_kb * 1024
         )
-        self.embedding = EmbeddingService(memory_manager=memory, worker=worker, deep=deep)
+        self.embedding = EmbeddingService(governor=self.governor, worker=worker, deep=deep)
         self.pipeline = Pipeline(self.store, self.queue, self.parsers, self.embedding, lambda: self._views, self._say)
         self.search = Search(self.database, self.store.vectors, table, self.embedding if deep.enabled else None)
         self.intake = Intake(
@@ -118,6 +121,7 @@ class Engine:
         self.memory.close()
         self.watcher.close()
         self.embedding.close()
+        self.governor.close()
         self.jobs.stop()
         self.intake.close()
         self.pipeline.close()
@@ -266,13 +270,15 @@ class Engine:
             return
         self.scanner.run_owed(self._say, self.wake)
         self.root_map = {root.root_id: root for root in self.roots.all()}
+        self.jobs.wake("deepen")
         self.progressed()
 
     def _drain(self) -> None:
         if self._stop_working():
             return
         done = self.pipeline.drain(self._stop_working, self.progressed)
-        self.notes.pop("disk", None)
+        if done:
+            self.notes.pop("disk", None)
         if done and not self.stopping:
             self.jobs.wake("deepen")
         if not self.stopping and (due := self.queue.next_due()) is not None:
@@ -287,6 +293,10 @@ class Engine:
             self.pipeline.deepen(lambda: self._stop_working() or self.queue.counts().pending > 0, self.progressed)
         except BrokenBundle as problem:
             self.notes["bundle"] = f"no deep tier: {problem}"
+        except NotNow as problem:
+            log.debug("the deep tier waits: %s", problem)
+            if not self.stopping:
+                self.jobs.wake_in("deepen", NO_ROOM_RETRY_S)
 
     def _keep_house(self) -> None:
         self.parsers.reap(keep=1)
@@ -295,8 +305,7 @@ class Engine:
             log.debug("the embedding worker left: idle")
         if self.search.last_asked < time.monotonic() - RELEASE_AFTER_S:
             self.store.vectors.release()
-        if self.memory.check_memory_pressure().should_gc:
-            self.memory.collect_garbage("pressure")
+        self.governor.relieve()
         if not self.watcher.alive:
             self._say("the watcher's thread ended: every root is compared with the disk from now on")
             self._ask_for_scans("the watcher ended")
@@ -338,5 +347,8 @@ def make_memory(config: Config, environ: Mapping[str, str]) -> MemoryManager:
     """Build the memory manager from the configuration. Raises MemoryConfigError."""
     section: dict[str, Any] = config.section("memory")
     return MemoryManager(
-        MemoryConfig.from_settings(section, environ), on_transition=lambda sentence: log.info("%s", sentence)
+        MemoryConfig.from_settings(section, environ),
+        on_transition=lambda sentence: log.info("%s", sentence),
+        on_detail=log.debug,
+        whole_tree=True,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,7 @@ MOST_HITS = 1000
 COUNT_AT_MOST = 200_000
 COUNT_SECONDS = 5.0
 VERIFY_SYNC_S = 60.0
+SHUTDOWN_AFTER_S = 0.05
 
 
 class MethodError(Exception):
@@ -40,11 +42,11 @@ class _Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Parameters of a method."""
 
 
-class NoParams(_Params):
+class NoParams(_Params, frozen=True):
     """None."""
 
 
-class SearchParams(_Params):
+class SearchParams(_Params, frozen=True):
     """A question, its filters, and how long to wait for what."""
 
     query: str
@@ -57,26 +59,26 @@ class SearchParams(_Params):
     wait_deep_ms: float | None = None
 
 
-class SyncParams(_Params):
+class SyncParams(_Params, frozen=True):
     """A root, or a path in one (None: all), and how long to wait."""
 
     path: str | None = None
     timeout_s: float = 30.0
 
 
-class PathParams(_Params):
+class PathParams(_Params, frozen=True):
     """One path."""
 
     path: str
 
 
-class OptionalPathParams(_Params):
+class OptionalPathParams(_Params, frozen=True):
     """One path, or everything."""
 
     path: str | None = None
 
 
-class PathsParams(_Params):
+class PathsParams(_Params, frozen=True):
     """Several paths."""
 
     paths: list[str]
@@ -226,7 +228,8 @@ class Methods:
         return self._engine.why(_real(params.path, last=False))
 
     def _shutdown(self, _: NoParams) -> dict[str, Any]:
-        self._shut_down()
+        # A moment later, so that the answer goes out before the socket is closed.
+        threading.Timer(SHUTDOWN_AFTER_S, self._shut_down).start()
         return {"stopping": True, "pid": os.getpid()}
 
     def _in_a_root(self, path: bytes) -> Root:

@@ -47,6 +47,7 @@ def main() -> int:
     options.add_argument("--ephemeral", action="store_true", help="stop when standard input ends")
     arguments = options.parse_args()
     paths = resolve(os.environ)
+    os.umask(0o077)  # the index holds what the sources hold: nobody else reads it, whatever folder it lies in
     try:
         config = load(paths.config_file)
         _prepare(paths)
