@@ -4,9 +4,9 @@
     with EmbeddingService(memory_manager=manager, use_optimizer=True) as service:
         vectors = service.embed(["def add(a, b): return a + b"])  # float32 (1, 384), unit length
 
-Covers batches, a question's own vector with a deadline, and when the worker is replaced. Refreshing the session means
+Covers batches, a question's own vector with a deadline, and when the worker is refreshed. Refreshing the session means
 replacing the process (a session released in-process does not give its memory back: onnxruntime issues 26831, 25325).
-Leaves one worker's life to `worker_slot.py`, what fits in memory to `ctx42d.memory`.
+Leaves one worker's life to `worker_slot.py`, what fits in memory to `governor.py`, shapes to `shapes.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -24,20 +24,22 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from ctx42d.indexer import wire
+from ctx42d.indexer import shapes, wire
 from ctx42d.indexer.bisect import bisect
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
+from ctx42d.indexer.governor import Governor, Need, NotNow, TooLarge
 from ctx42d.indexer.quantize import dequantize
 from ctx42d.indexer.worker_process import WorkerDied, worker_command
 from ctx42d.indexer.worker_slot import BrokenBundle, WorkerRefusal, WorkerSettings, WorkerSlot
 from ctx42d.memory.config import MemoryConfig
+from ctx42d.memory.levels import batch_share
 from ctx42d.memory.manager import MemoryManager
+from ctx42d.memory.profiles import MB
 
 MOST_THREADS = 4
 REMEMBERED_QUESTIONS = 256
 SCALE_BYTES = 4
-CHARS_PER_TOKEN = 3  # of source code, rather too few: the worker counts exactly
-LONGEST_WINDOW = 256
+HUGE_TEXT_BYTES = 1 * MB
 COLD_START_S = 0.5
 
 
@@ -66,23 +68,28 @@ class EmbeddingService:
         worker: WorkerSettings | None = None,
         deep: DeepSettings | None = None,
         command: Sequence[str] | None = None,
+        governor: Governor | None = None,
     ) -> None:
         """Use `memory_manager` (default: the `auto` profile) to size batches and to know when to replace the worker.
 
-        use_optimizer=False: batches of the configured size, whatever the pressure, and no planned replacement.
-        `command` replaces the real worker's command line (tests: workers that crash, hang or lie).
+        use_optimizer=False: batches of the configured size, whatever the pressure, and no planned replacement; the
+        worker is limited all the same. `governor`: who shares the ceiling with other workers, which then has the memory
+        manager. `command` replaces the real worker's command line (tests: workers that crash, hang or lie).
         """
-        self.memory = memory_manager or MemoryManager(MemoryConfig())
         self._settings, self._deep = worker or WorkerSettings(), deep or DeepSettings()
+        self._own_governor = governor is None
+        self._governor = governor or Governor(memory_manager or MemoryManager(MemoryConfig()), self._settings)
+        self.memory = self._governor.memory
         self._optimize = use_optimizer
         threads = self._deep.threads or min(os.cpu_count() or 1, MOST_THREADS)
-        self.slot = WorkerSlot("embedder", command or worker_command(bundle, threads), self._settings, self.memory)
+        command = command or worker_command(bundle, threads)
+        self.slot = WorkerSlot("embedder", command, self._settings, self._governor, wire.Load(deep=True))
         self._questions = ThreadPoolExecutor(max_workers=1, thread_name_prefix="question")
         self._known: OrderedDict[str, Future[NDArray[np.float32]]] = OrderedDict()
         self._known_lock = threading.Lock()
         self._batches_since_start = 0
         self._warm_pid: int | None = -1  # the worker that has the model loaded
-        self.embedded = self.refreshes = 0
+        self.embedded = 0
 
     def __enter__(self) -> EmbeddingService:
         return self
@@ -106,16 +113,19 @@ class EmbeddingService:
         return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
 
     def embed_rows(self, texts: Sequence[str]) -> list[bytes | Exception]:
-        """Embed texts of one batch as quantized rows; a text that kills workers on its own comes back as the exception.
+        """Embed texts of one batch as quantized rows.
 
-        Raises BrokenBundle.
+        A text that kills workers on its own comes back as the exception; one that found no room as NotNow. Raises
+        BrokenBundle.
         """
         results: list[bytes | Exception] = []
-        for part in self._micro_batches(texts):
-            results += [result for _, result in bisect(part, self._attempt, (WorkerDied, WorkerRefusal))]
-        self._batches_since_start += 1
-        if self._optimize and self._batches_since_start >= self._settings.refresh_batches:
-            self.refresh()
+        try:
+            for part in shapes.requests(texts, self._request_tokens()):
+                results += [result for _, result in bisect(part, self._attempt, (WorkerDied, WorkerRefusal))]
+        except NotNow as postponed:
+            results += [postponed] * (len(texts) - len(results))
+        if self._optimize:
+            self._refresh_if_due()
         return results
 
     def batch_size(self) -> int:
@@ -129,30 +139,32 @@ class EmbeddingService:
             return None  # in vain: the model is being loaded, for the next question
         try:
             return asked.result(timeout=wait_s)
-        except (FutureTimeout, WorkerDied, WorkerRefusal, BrokenBundle):
+        except (FutureTimeout, WorkerDied, WorkerRefusal, BrokenBundle, NotNow):
             return None
 
     def refresh(self) -> None:
         """Replace the worker before its next request, and with it all native memory."""
         self._batches_since_start = 0
-        self.refreshes += 1
-        self.slot.retire_after_request()
+        if self.slot.retire():
+            self.memory.count("refresh")
 
     def close(self) -> None:
         """End the worker. No request may follow."""
         self._questions.shutdown(wait=False, cancel_futures=True)
         self.slot.close()
+        if self._own_governor:
+            self._governor.close()
 
-    def _micro_batches(self, texts: Sequence[str]) -> Iterator[Sequence[str]]:
-        """Cut a batch into requests that are short enough for a question to wait behind one."""
-        start = tokens = 0
-        for end, text in enumerate(texts):
-            expected = min(len(text) // CHARS_PER_TOKEN + 2, LONGEST_WINDOW)
-            if end > start and tokens + expected > self._deep.micro_batch_tokens:
-                yield texts[start:end]
-                start, tokens = end, 0
-            tokens += expected
-        yield texts[start:]
+    def _refresh_if_due(self) -> None:
+        self._batches_since_start += 1
+        if self._batches_since_start >= self._settings.refresh_batches:
+            self.refresh()
+        elif self._governor.refresh_if_grown(self.slot):
+            self._batches_since_start = 0
+
+    def _request_tokens(self) -> int:
+        share = batch_share(self.memory.recent_pressure().level) if self._optimize else 1.0
+        return max(1, int(self._deep.micro_batch_tokens * share))
 
     def _asked(self, text: str) -> Future[NDArray[np.float32]]:
         with self._known_lock:
@@ -170,17 +182,43 @@ class EmbeddingService:
         return vector
 
     def _attempt(self, texts: Sequence[str], *, urgent: bool = False) -> list[bytes]:
-        request = wire.Embed(list(texts), self._deep.micro_batch_tokens, len(texts))
-        reply = self.slot.request(
-            request, wire.Embedded, urgent=urgent, verify=lambda answer: _wrong(answer, len(texts))
-        )
-        self._warm_pid = self.slot.pid
+        tokens = self._request_tokens()
+        need = self._need(texts, tokens)
+        try:
+            pid, reply = self._governor.ask(
+                self.slot,
+                wire.Embed(list(texts), tokens, len(texts)),
+                wire.Embedded,
+                need,
+                urgent=urgent,
+                bound=self._optimize,
+                verify=lambda answer: _wrong(answer, len(texts)),
+            )
+        except TooLarge as refusal:
+            if shapes.text_bytes(texts) < HUGE_TEXT_BYTES:  # it is the ceiling that is too low, not the text too large
+                raise NotNow(f"no room for the model: {refusal}") from refusal
+            raise
+        self._learn(pid, reply)
         self.embedded += 0 if urgent else len(texts)
         width = reply.dims + SCALE_BYTES
         return [reply.rows[i * width : (i + 1) * width] for i in range(len(texts))]
+
+    def _need(self, texts: Sequence[str], tokens: int) -> Need:
+        count, length = shapes.heaviest(texts, tokens)
+        peak = self.memory.predicted_peak_bytes(count, length) + shapes.text_bytes(texts)
+        least = self.memory.predicted_peak_bytes(1, length) + max(shapes.text_bytes([text]) for text in texts)
+        return Need(peak, min(least, peak), len(texts))
+
+    def _learn(self, pid: int, reply: wire.Embedded) -> None:
+        if reply.shape[0] and reply.shape[1]:
+            self.memory.batch_done(pid, *reply.shape, reply.peak_bytes)
+        else:
+            self.memory.request_done(pid)
 
 
 def _wrong(reply: wire.Embedded, count: int) -> str | None:
     if reply.dims <= 0 or len(reply.rows) != count * (reply.dims + SCALE_BYTES):
         return f"{len(reply.rows)} bytes for {count} vectors of {reply.dims} dimensions"
+    if min(*reply.shape, reply.peak_bytes) < 0:
+        return f"a shape of {reply.shape} and {reply.peak_bytes} bytes"
     return None

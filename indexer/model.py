@@ -39,13 +39,17 @@ class _Window:
 
 
 class DeepModel:
-    """A loaded bundle; see ``load``. Not for several threads at once."""
+    """A loaded bundle; see ``load``. Not for several threads at once.
+
+    ``last_shape``: windows and padded length of the model's last run.
+    """
 
     def __init__(self, manifest: Manifest, tokenizer: Tokenizer, session: ort.InferenceSession) -> None:
         self.dims = manifest.dims
         self.max_tokens = manifest.max_tokens
         self.digest = manifest.deep_digest
         self.buckets = (*(length for length in _BUCKETS if length < self.max_tokens), self.max_tokens)
+        self.last_shape = (0, 0)
         self._tokenizer = tokenizer
         self._session = session
         self._prefix, self._suffix = _special_tokens(tokenizer)
@@ -126,6 +130,7 @@ class DeepModel:
         for row, window in enumerate(batch):
             ids[row, : len(window.ids)] = window.ids
             mask[row, : len(window.ids)] = 1
+        self.last_shape = ids.shape
         try:
             found = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
         except (OrtFail, OrtRuntimeException) as error:

@@ -1,22 +1,29 @@
 """The parsing workers: one a core in the first pass, one on a quiet day.
 
-Covers handing batches to free workers and isolating a file that kills them. Leaves one worker's life to
-`worker_slot.py`.
+Covers handing batches to free workers, how many there are, and isolating a file that kills them. Leaves one worker's
+life to `worker_slot.py`, what fits in memory to `governor.py`.
 """
 
 from __future__ import annotations
 
 import os
-import queue
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from ctx42d.indexer import wire
 from ctx42d.indexer.bisect import bisect
+from ctx42d.indexer.governor import Governor, Need, NotNow
 from ctx42d.indexer.worker_process import WorkerDied
-from ctx42d.indexer.worker_slot import Watcher, WorkerRefusal, WorkerSettings, WorkerSlot
+from ctx42d.indexer.worker_slot import WorkerRefusal, WorkerSettings, WorkerSlot
+from ctx42d.memory.profiles import MB
 
 MOST_PARSERS = 4
+# 2026-11, Python's standard library: 17 MB for a file of 738 KB, 9 MB for 36 files of 45 KB, and what grammars hold.
+BASE_BYTES = 8 * MB
+LARGEST_TIMES = 28
+ALL_TIMES = 6
+RECHECK_SECONDS = 0.5
 
 
 def default_parsers(configured: int) -> int:
@@ -28,43 +35,40 @@ class ParserPool:
     """Up to `width` parsing workers."""
 
     def __init__(
-        self, command: Sequence[str], settings: WorkerSettings, watcher: Watcher, *, max_chars: int, max_file_bytes: int
+        self,
+        command: Sequence[str],
+        settings: WorkerSettings,
+        governor: Governor,
+        *,
+        max_chars: int,
+        max_file_bytes: int,
     ) -> None:
         self.width = default_parsers(settings.parse_workers)
-        self.slots = [WorkerSlot(f"parser {i + 1}", command, settings, watcher) for i in range(self.width)]
+        load = wire.Load(deep=False)
+        self.slots = [WorkerSlot(f"parser {i + 1}", command, settings, governor, load) for i in range(self.width)]
+        self._governor = governor
         self._max_chars, self._max_file_bytes = max_chars, max_file_bytes
         self._idle_seconds = settings.idle_seconds
-        # The lowest number first: a quiet day uses one worker, and the others leave.
-        self._free: queue.PriorityQueue[int] = queue.PriorityQueue()
-        for i in range(self.width):
-            self._free.put(i)
+        self._changed = threading.Condition()
+        self._free = set(range(self.width))
 
     def parse(self, files: Sequence[wire.FileToParse]) -> Iterator[wire.ParsedFile]:
         """Yield what became of each file.
 
-        A file that kills a worker on its own comes back as `failed`, with the reason.
+        A file that kills a worker on its own comes back as `failed`, with the reason; those that found no room in
+        memory as `unstable`: to be tried again.
         """
-        index = self._free.get()
+        done: set[int] = set()
+        index = self._take()
         try:
             for file, result in bisect(files, self._attempt(self.slots[index]), (WorkerDied, WorkerRefusal)):
-                if isinstance(result, Exception):
-                    yield wire.ParsedFile(file.key, "failed", str(result))
-                else:
-                    yield result
+                done.add(file.key)
+                yield wire.ParsedFile(file.key, "failed", str(result)) if isinstance(result, Exception) else result
+            self._governor.refresh_if_grown(self.slots[index])
+        except NotNow as postponed:
+            yield from (wire.ParsedFile(file.key, "unstable", str(postponed)) for file in files if file.key not in done)
         finally:
-            self._free.put(index)
-
-    def _attempt(self, slot: WorkerSlot) -> Callable[[Sequence[wire.FileToParse]], list[wire.ParsedFile]]:
-        def attempt(files: Sequence[wire.FileToParse]) -> list[wire.ParsedFile]:
-            keys = [file.key for file in files]
-            request = wire.Parse(list(files), self._max_chars, self._max_file_bytes)
-
-            def verify(reply: wire.Parsed) -> str | None:
-                return None if [f.key for f in reply.files] == keys else "it answered about other files"
-
-            return slot.request(request, wire.Parsed, verify=verify).files
-
-        return attempt
+            self._give(index)
 
     def reap(self, *, keep: int) -> None:
         """End workers that are idle: the first `keep` after the idle time, the others at once."""
@@ -76,3 +80,56 @@ class ParserPool:
         """End all workers."""
         for slot in self.slots:
             slot.close()
+
+    def _take(self) -> int:
+        """Take a slot: one with a worker first, one that needs a worker only if that fits beside the others.
+
+        The lowest number first: a quiet day uses one worker, and the others leave.
+        """
+        with self._changed:
+            while True:
+                if self._free:
+                    index = min(self._free, key=lambda i: (self.slots[i].pid is None, i))
+                    if self.slots[index].pid or self._may_start(index):
+                        self._free.remove(index)
+                        return index
+                self._changed.wait(RECHECK_SECONDS)
+
+    def _may_start(self, index: int) -> bool:
+        if len(self._free) == self.width:  # nobody works: whatever room it takes is waited for
+            return True
+        return self._governor.fits(self.slots[index], Need(*2 * [_peak_bytes([self._max_file_bytes])]))
+
+    def _give(self, index: int) -> None:
+        with self._changed:
+            self._free.add(index)
+            self._changed.notify()
+
+    def _attempt(self, slot: WorkerSlot) -> Callable[[Sequence[wire.FileToParse]], list[wire.ParsedFile]]:
+        def attempt(files: Sequence[wire.FileToParse]) -> list[wire.ParsedFile]:
+            keys = [file.key for file in files]
+            request = wire.Parse(list(files), self._max_chars, self._max_file_bytes)
+
+            def verify(reply: wire.Parsed) -> str | None:
+                return None if [f.key for f in reply.files] == keys else "it answered about other files"
+
+            pid, reply = self._governor.ask(slot, request, wire.Parsed, self._need(files), verify=verify)
+            self._governor.memory.request_done(pid)
+            return reply.files
+
+        return attempt
+
+    def _need(self, files: Sequence[wire.FileToParse]) -> Need:
+        sizes = [min(_size_bytes(file.path), self._max_file_bytes) for file in files]
+        return Need(_peak_bytes(sizes), _peak_bytes([max(sizes)]), len(files))
+
+
+def _peak_bytes(sizes: Sequence[int]) -> int:
+    return BASE_BYTES + LARGEST_TIMES * max(sizes) + ALL_TIMES * sum(sizes)
+
+
+def _size_bytes(path: bytes) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:  # the worker will say what became of it
+        return 0

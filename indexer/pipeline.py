@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.governor import NotNow
 from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.reconcile import RootUnavailable, check_available, is_unchanged
 from ctx42d.indexer.selection import Selector
@@ -109,7 +110,7 @@ class Pipeline:
     def deepen(self, stop: Callable[[], bool], progressed: Callable[[], None]) -> int:
         """Embed texts that have no deep vector yet, until there are none or `stop()`; return how many.
 
-        Raises BrokenBundle.
+        Raises BrokenBundle, and NotNow when memory has no room for the model: what was embedded is stored.
         """
         done = 0
         while not stop() and (group := self._store.without_deep(DEEP_GROUP)):
@@ -214,13 +215,18 @@ class Pipeline:
 
     def _embed(self, batch: Sequence[Pending]) -> None:
         rows, errors = [], []
+        postponed: NotNow | None = None
         for pending, result in zip(batch, self._embedding.embed_rows([p.text for p in batch]), strict=True):
             if isinstance(result, bytes):
                 rows.append((pending.vector_id, result))
+            elif isinstance(result, NotNow):
+                postponed = result
             else:
                 final = self._store.deep_attempts(pending.vector_id) + 1 >= DEEP_ATTEMPTS
                 errors.append((pending.vector_id, str(result), final))
         self._store.put_deep(rows, errors)
+        if postponed is not None:
+            raise postponed
 
 
 def _keyed(file: FileToParse, key: int) -> FileToParse:

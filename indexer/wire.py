@@ -98,8 +98,18 @@ class Parsed(msgspec.Struct, tag=True, frozen=True):
     files: list[ParsedFile]
 
 
+class Load(msgspec.Struct, tag=True, frozen=True):
+    """Get ready: `deep` loads the model and runs it once, otherwise what parsing needs. Answered by `Loaded`."""
+
+    deep: bool
+
+
+class Loaded(msgspec.Struct, tag=True, frozen=True):
+    """Answer to `Load`."""
+
+
 class Embed(msgspec.Struct, tag=True, frozen=True):
-    """Deep vectors of texts; the session is loaded when the first one comes. Answered by `Embedded` or `Refused`."""
+    """Deep vectors of texts; the model is loaded if it isn't yet. Answered by `Embedded` or `Refused`."""
 
     texts: list[str]
     micro_batch_tokens: int
@@ -107,10 +117,16 @@ class Embed(msgspec.Struct, tag=True, frozen=True):
 
 
 class Embedded(msgspec.Struct, tag=True, frozen=True):
-    """Answer to `Embed`: one quantized row (see `vectors.quantize`) per text, concatenated."""
+    """Answer to `Embed`: one quantized row (see `vectors.quantize`) per text, concatenated.
+
+    `shape`: texts and padded length of the micro-batch that needed most, `peak_bytes`: above what was resident before
+    it. (0, 0): not measured.
+    """
 
     dims: int
     rows: bytes
+    shape: tuple[int, int] = (0, 0)
+    peak_bytes: int = 0
 
 
 class Trim(msgspec.Struct, tag=True, frozen=True):
@@ -130,8 +146,8 @@ class Refused(msgspec.Struct, tag=True, frozen=True):
     reason: str
 
 
-Request = Parse | Embed | Trim
-Reply = Ready | Parsed | Embedded | Trimmed | Refused
+Request = Load | Parse | Embed | Trim
+Reply = Ready | Loaded | Parsed | Embedded | Trimmed | Refused
 
 _encoder = msgspec.msgpack.Encoder()
 _request_decoder: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)

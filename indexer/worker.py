@@ -2,16 +2,17 @@
 
 Exec'd by `worker_process.py` as `python -P -m ctx42d.indexer.worker`; speaks the frames of `wire.py` over its standard
 input and output, which it takes for itself so that nothing a library prints can end up between frames. Stateless: it
-never opens the database, and may be killed at any time. Covers the loop and the embedding requests; leaves files to
-`parsing.py`, the model to `model.py` (imported when the first deep vector is asked for: 0.3 s and 60 MB that a parsing
-worker never pays).
+never opens the database, and may be killed at any time.
+Covers the loop, the embedding requests, and the memory that each of them really needed; leaves files to `parsing.py`,
+the model to `model.py` (imported when the first deep vector is asked for: 0.3 s and 60 MB that a parsing worker never
+pays), and limiting this process's memory to the daemon.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
-import gc
 import os
 import signal
 import sys
@@ -23,11 +24,14 @@ from ctx42d.indexer.bundle import BundleError
 from ctx42d.indexer.parsing import Parser
 from ctx42d.indexer.quantize import quantize
 from ctx42d.indexer.static import StaticTable
+from ctx42d.memory import gauge
+from ctx42d.memory.trim import trim
 
 if TYPE_CHECKING:
     from ctx42d.indexer.model import DeepModel
 
 PR_SET_PDEATHSIG = 1
+OOM_SCORE = 700  # of 1000: where the kernel has to kill, it should be a worker, not the daemon nor the user's editor
 
 
 class Worker:
@@ -45,7 +49,9 @@ class Worker:
                 return wire.Parsed([self.parser.parse(file, request) for file in request.files])
             if isinstance(request, wire.Embed):
                 return self._embed(request)
-            return wire.Trimmed(_trim())
+            if isinstance(request, wire.Load):
+                return self._load(request)
+            return wire.Trimmed(trim())
         except BundleError as error:
             return wire.Refused("bundle", str(error))
         except MemoryError:
@@ -58,23 +64,51 @@ class Worker:
             self._parser = Parser(StaticTable.load(self._bundle))
         return self._parser
 
-    def _embed(self, request: wire.Embed) -> wire.Reply:
+    def _load(self, request: wire.Load) -> wire.Reply:
+        if request.deep:
+            # One run, so that all weights are in memory before anybody measures what a batch adds to them.
+            self.model.embed(["ready"], micro_batch_tokens=1, max_texts=1)
+        else:
+            _ = self.parser
+        return wire.Loaded()
+
+    @property
+    def model(self) -> DeepModel:
+        """The model, loaded when it is first needed."""
         if self._model is None:
             from ctx42d.indexer.model import DeepModel
 
             self._model = DeepModel.load(self._bundle, threads=self._threads)
-        vectors = self._model.embed(
-            request.texts, micro_batch_tokens=request.micro_batch_tokens, max_texts=request.max_texts
+        return self._model
+
+    def _embed(self, request: wire.Embed) -> wire.Reply:
+        model, peaks = self.model, _Peaks()
+        vectors = model.embed(
+            request.texts,
+            micro_batch_tokens=request.micro_batch_tokens,
+            max_texts=request.max_texts,
+            between=lambda: peaks.note(model.last_shape),
         )
-        return wire.Embedded(self._model.dims, quantize(vectors))
+        return wire.Embedded(model.dims, quantize(vectors), peaks.shape, peaks.most_bytes)
 
 
-def _trim() -> int:
-    collected = gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-    return collected
+class _Peaks:
+    """What the micro-batches of one request needed above what was resident before each of them."""
+
+    def __init__(self) -> None:
+        self.shape, self.most_bytes = (0, 0), 0
+        self._begin()
+
+    def note(self, shape: tuple[int, int]) -> None:
+        """A micro-batch has run."""
+        needed = max(0, gauge.peak_bytes() - self._floor)
+        if self._measured and (not self.shape[0] or needed > self.most_bytes):
+            self.shape, self.most_bytes = shape, needed
+        self._begin()
+
+    def _begin(self) -> None:
+        self._measured = gauge.mark()
+        self._floor = gauge.resident_bytes()
 
 
 def _die_with_parent(parent: int) -> None:
@@ -102,6 +136,8 @@ def _send(replies: BinaryIO, reply: wire.Reply) -> None:
 def _be_polite() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the daemon's terminal is the daemon's to answer
     os.nice(5)
+    with contextlib.suppress(OSError):  # Linux only, and not in every sandbox
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
 
 
 def main() -> None:

@@ -77,6 +77,15 @@ class WorkerProcess:
         """Process id."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def autopsy(self) -> WorkerDied:
+        """Reap the process and say how it ended."""
+        return self._end("closed its output")
+
     def request(self, message: wire.Request, *, timeout_s: float) -> wire.Reply:
         """Send a request and return its reply. Raises WorkerDied, after which the process is gone."""
         deadline = time.monotonic() + timeout_s

@@ -1,15 +1,17 @@
 """A place for one worker: started when needed, restarted with backoff, retired when idle.
 
 Urgent requests (a question's vector) go before bulk ones: they wait for the request in hand, never for the queue behind
-it. Covers the life of one worker; leaves what is asked to `embedding.py` and `parser_pool.py`.
+it. Covers the life of one worker; leaves what is asked to `embedding.py` and `parser_pool.py`, whether there is room
+for it to `governor.py`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -44,14 +46,23 @@ class BrokenBundle(Exception):
     """The worker lives, but the model bundle it was given can't be used."""
 
 
-class Watcher(Protocol):
-    """Who wants to know of workers coming and going (the memory manager)."""
+class Overseer(Protocol):
+    """Who shares the memory between workers (`governor.py`)."""
 
-    def track(self, pid: int, role: str) -> None:
-        """A worker was started."""
+    def add(self, slot: WorkerSlot) -> None:
+        """There is a slot."""
 
-    def untrack(self, pid: int) -> None:
-        """A worker is gone."""
+    def started(self, slot: WorkerSlot, pid: int) -> None:
+        """Its worker was started."""
+
+    def ready(self, pid: int) -> None:
+        """A worker has loaded what it needs."""
+
+    def gone(self, pid: int) -> None:
+        """A worker is gone, and reaped."""
+
+    def in_hand(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> AbstractContextManager[None]:
+        """Entered while a worker has a request, which is expected to need so many bytes."""
 
 
 class PriorityLock:
@@ -63,7 +74,7 @@ class PriorityLock:
 
     @contextmanager
     def turn(self, *, urgent: bool) -> Iterator[None]:
-        """Hold the lock."""
+        """Hold the lock, once it is free."""
         with self._changed:
             self._urgent += urgent
             try:
@@ -74,26 +85,53 @@ class PriorityLock:
         try:
             yield
         finally:
-            with self._changed:
-                self._held = False
-                self._changed.notify_all()
+            self._let_go()
+
+    @contextmanager
+    def turn_if_free(self) -> Iterator[bool]:
+        """Hold the lock if nobody does (True)."""
+        with self._changed:
+            got = not self._held
+            self._held = True
+        try:
+            yield got
+        finally:
+            if got:
+                self._let_go()
+
+    def _let_go(self) -> None:
+        with self._changed:
+            self._held = False
+            self._changed.notify_all()
 
 
 class WorkerSlot:
     """At most one worker process of one role."""
 
-    def __init__(self, role: str, command: Sequence[str], settings: WorkerSettings, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        role: str,
+        command: Sequence[str],
+        settings: WorkerSettings,
+        overseer: Overseer,
+        load: wire.Load | None = None,
+    ) -> None:
+        """`load` is asked of each new worker before anything else."""
         self.role = role
+        self.kind = role.partition(" ")[0]
         self.starts = self.deaths = 0
         self.last_death = ""
-        self._command, self._settings, self._watcher = command, settings, watcher
+        self.last_used = time.monotonic()
+        self.busy = False
+        self._command, self._settings, self._overseer, self._load = command, settings, overseer, load
         self._lock = PriorityLock()
         self._worker: WorkerProcess | None = None
+        self._killed: tuple[int, str] = (0, "")  # pid, reason
         self._failures = 0  # in a row
         self._not_before = 0.0
-        self._last_used = time.monotonic()
         self._closed = threading.Event()
         self._retire_wanted = False
+        overseer.add(self)
 
     @property
     def pid(self) -> int | None:
@@ -101,12 +139,18 @@ class WorkerSlot:
         worker = self._worker
         return worker.pid if worker else None
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed.is_set()
+
     def request(
         self,
         message: wire.Request,
         expected: type[R],
         *,
         urgent: bool = False,
+        needs_bytes: int = 0,
         verify: Callable[[R], str | None] = lambda _: None,
     ) -> R:
         """Ask the worker, starting one if need be.
@@ -116,18 +160,10 @@ class WorkerSlot:
         """
         with self._lock.turn(urgent=urgent):
             worker = self._ensure()
-            try:
-                reply = worker.request(message, timeout_s=self._settings.request_timeout_seconds)
-            except WorkerDied as death:
-                raise self._bury(worker, death) from None
-            self._last_used = time.monotonic()
-            if isinstance(reply, wire.Refused):
-                self._failures = 0
-                raise (WorkerRefusal if reply.cause == "memory" else BrokenBundle)(reply.reason)
+            reply = self._ask(worker, message, needs_bytes)
             problem = verify(reply) if isinstance(reply, expected) else f"answered {type(reply).__name__}"
             if problem or not isinstance(reply, expected):
-                worker.kill()
-                raise self._bury(worker, WorkerDied(f"worker {worker.pid} lied ({problem}); killed"))
+                raise self._end_liar(worker, problem)
             self._failures = 0
             if self._retire_wanted:
                 self._retire()
@@ -138,10 +174,10 @@ class WorkerSlot:
 
         True: ended.
         """
-        if self._worker is None or (unless_used_since is not None and self._last_used > unless_used_since):
+        if self._worker is None or (unless_used_since is not None and self.last_used > unless_used_since):
             return False
         with self._lock.turn(urgent=True):
-            if unless_used_since is not None and self._last_used > unless_used_since:
+            if unless_used_since is not None and self.last_used > unless_used_since:
                 return False
             return self._retire()
 
@@ -149,10 +185,36 @@ class WorkerSlot:
         """End the worker after the request in hand, before the next one."""
         self._retire_wanted = True
 
-    def kill(self) -> None:
-        """End the worker at once, whatever it does: the request in hand fails with WorkerDied."""
-        if worker := self._worker:
-            worker.interrupt()
+    def retire_if_idle(self, *, since: float) -> bool:
+        """End the worker if it has no request, and had none since that time.monotonic(); never waits. True: ended."""
+        with self._lock.turn_if_free() as got:
+            return got and self.last_used <= since and self._retire()
+
+    def trim_if_idle(self) -> None:
+        """Have the worker give back what it doesn't use, if there is one without a request."""
+        with self._lock.turn_if_free() as got:
+            if got and self._worker is not None:
+                with contextlib.suppress(WorkerDied, WorkerRefusal, BrokenBundle):  # the next request will tell
+                    self._ask(self._worker, wire.Trim(), 0)
+
+    def ensure(self) -> int:
+        """Start and load a worker if there is none; return its pid. Raises WorkerDied, BrokenBundle."""
+        with self._lock.turn(urgent=True):
+            return self._ensure().pid
+
+    def rest(self) -> None:
+        """Wait until a new worker may be started after the last one died."""
+        if self._worker is None:
+            self._closed.wait(max(0.0, self._not_before - time.monotonic()))
+
+    def kill(self, reason: str = "") -> bool:
+        """End the worker at once, whatever it does: the request in hand fails with WorkerDied. True: the first time."""
+        worker = self._worker
+        if worker is None or self._killed[0] == worker.pid:
+            return False
+        self._killed = worker.pid, reason
+        worker.interrupt()
+        return True
 
     def close(self) -> None:
         """End the worker and never start another."""
@@ -163,8 +225,10 @@ class WorkerSlot:
 
     def _ensure(self) -> WorkerProcess:
         if self._worker is not None:
-            return self._worker
-        self._closed.wait(max(0.0, self._not_before - time.monotonic()))
+            if self._worker.alive:
+                return self._worker
+            self._bury(self._worker, self._worker.autopsy())  # it died between two requests: nobody's fault
+        self.rest()
         if self._closed.is_set():
             raise WorkerDied("the daemon is stopping")
         self.starts += 1
@@ -173,18 +237,56 @@ class WorkerSlot:
         except WorkerDied as death:
             raise self._bury(None, death) from None
         self._worker = worker
-        self._watcher.track(worker.pid, self.role)
+        self._overseer.started(self, worker.pid)
+        if self._load is not None:
+            self._make_load(worker, self._load)
+        self._overseer.ready(worker.pid)
         return worker
 
+    def _make_load(self, worker: WorkerProcess, load: wire.Load) -> None:
+        try:
+            reply = self._ask(worker, load, 0)
+        except BrokenBundle:
+            self._retire()
+            raise
+        except WorkerRefusal as refusal:
+            worker.kill()
+            raise self._bury(worker, WorkerDied(f"worker {worker.pid} could not load: {refusal}")) from refusal
+        if not isinstance(reply, wire.Loaded):
+            raise self._end_liar(worker, f"answered {type(reply).__name__}")
+
+    def _ask(self, worker: WorkerProcess, message: wire.Request, needs_bytes: int) -> wire.Reply:
+        self.busy = True
+        try:
+            with self._overseer.in_hand(self, worker.pid, needs_bytes):
+                reply = worker.request(message, timeout_s=self._settings.request_timeout_seconds)
+        except WorkerDied as death:
+            raise self._bury(worker, death) from None
+        finally:
+            self.busy = False
+        if not isinstance(message, wire.Trim):
+            self.last_used = time.monotonic()
+        if isinstance(reply, wire.Refused):
+            self._failures = 0
+            raise (WorkerRefusal if reply.cause == "memory" else BrokenBundle)(reply.reason)
+        return reply
+
+    def _end_liar(self, worker: WorkerProcess, problem: str | None) -> WorkerDied:
+        worker.kill()
+        return self._bury(worker, WorkerDied(f"worker {worker.pid} lied ({problem}); killed"))
+
     def _bury(self, worker: WorkerProcess | None, death: WorkerDied) -> WorkerDied:
+        pid, reason = self._killed
+        if worker is not None and worker.pid == pid and reason:
+            death = WorkerDied(f"worker {pid} was killed: {reason}")
         self.deaths += 1
         self.last_death = str(death)
         self._failures += 1
         delay_ms = self._settings.restart_delay_ms * 2 ** (self._failures - 1)
         self._not_before = time.monotonic() + min(delay_ms, self._settings.restart_max_delay_ms) / 1000
-        if worker is not None:
-            self._watcher.untrack(worker.pid)
         self._worker = None
+        if worker is not None:
+            self._overseer.gone(worker.pid)
         return death
 
     def _retire(self) -> bool:
@@ -193,5 +295,5 @@ class WorkerSlot:
         if worker is None:
             return False
         worker.kill()
-        self._watcher.untrack(worker.pid)
+        self._overseer.gone(worker.pid)
         return True

@@ -2,9 +2,9 @@
 
 A sampler outside misses what happens between two looks; the kernel keeps the high-water mark. Covers the peak since a
 mark, and a limit on further growth that the kernel enforces (a failed allocation is a catchable MemoryError or
-`std::bad_alloc`: tried at 300 MB, the process lives and the next smaller batch succeeds). For the worker: imports
-nothing of ours. Linux; elsewhere `mark` and `limit_growth` say False, and the peak is that of the process's whole
-life.
+`std::bad_alloc`: tried at 300 MB, the process lives and the next smaller batch succeeds). The limit can also be set
+from outside, so that it binds a worker that lost its mind. For the worker, too: imports nothing of ours. Linux;
+elsewhere `mark` and the limits say False, and the peak is that of the process's whole life.
 """
 
 import contextlib
@@ -52,6 +52,25 @@ def limit_growth(growth_bytes: int, status: Path = _STATUS) -> bool:
     wanted = used + growth_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
     return True
+
+
+def limit_growth_of(pid: int, growth_bytes: int) -> bool:
+    """Set the same limit for a process that this one started, whether that one wants it or not.
+
+    False: this system can't, or the process is gone. Raises ValueError for less than 0.
+    """
+    if growth_bytes < 0:
+        raise ValueError(f"growth_bytes is {growth_bytes}, allowed is 0 or more")
+    used = _field(Path(f"/proc/{pid}/status"), "VmData")
+    if used is None or sys.platform != "linux":
+        return False
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        _, hard = resource.prlimit(pid, resource.RLIMIT_DATA)
+        wanted = used + growth_bytes
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.prlimit(pid, resource.RLIMIT_DATA, (soft, hard))
+        return True
+    return False
 
 
 def _field(status: Path, name: str) -> int | None:

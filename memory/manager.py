@@ -80,6 +80,10 @@ class MemoryManager:
         """Look at everything and say what to do. 2 to 4 ms with a worker."""
         return self._lookout.look()[1]
 
+    def recent_pressure(self) -> Pressure:
+        """Return what the last look said, if it is at most a second old, else look."""
+        return self._lookout.recent()[1]
+
     def check_emergency(self) -> Pressure | None:
         """Look quickly, while a batch runs: a Pressure if its `heaviest_pid` has to be killed now, else None.
 
@@ -160,6 +164,12 @@ class MemoryManager:
             fits = self.predictor.largest_batch(length, room, size)
         return max(1, min(fits, int(size * batch_share(pressure.level))))
 
+    def learned(self, state: object) -> None:
+        """Go on from what an earlier run learned (`Predictor.state`). Raises ValueError if it can't be used."""
+        predictor = Predictor.from_state(state)
+        with self._changed:
+            self.predictor = predictor
+
     def predicted_peak_bytes(self, count: int, length: int) -> int:
         """Return the peak predicted for a batch, above what the worker holds before it."""
         with self._changed:
@@ -183,13 +193,29 @@ class MemoryManager:
                 self._workers.admitted(pid, held + predicted_peak_bytes)
         return decision
 
+    def worker_ready(self, pid: int) -> None:
+        """Note what a worker holds that has loaded all it needs and done nothing yet: its first floor."""
+        held = self._probe.process_bytes(pid)
+        with self._changed:
+            self._workers.loaded(pid, held)
+
     def batch_done(self, pid: int, count: int, length: int, peak_delta_bytes: int) -> None:
         """Learn from a batch: what it needed at its peak above what the worker held before it (`gauge.py`)."""
+        self.request_done(pid)
+        with self._changed:
+            self.predictor.observe(count, length, peak_delta_bytes)
+
+    def request_done(self, pid: int) -> None:
+        """Note what a worker holds after a request, one without a shape to learn from (parsing)."""
         held = self._probe.process_bytes(pid)
         with self._changed:
             self._workers.finished(pid, held)
-            self.predictor.observe(count, length, peak_delta_bytes)
             self._changed.notify_all()
+
+    def batches(self, pid: int) -> int:
+        """Return how many requests a worker has finished."""
+        with self._changed:
+            return self._workers.batches(pid)
 
     def batch_failed(self, pid: int) -> None:
         """Release what was set aside for a batch that didn't finish in a worker that lives."""
@@ -198,7 +224,7 @@ class MemoryManager:
             self._changed.notify_all()
 
     def floor_growth_bytes(self, pid: int) -> int:
-        """Return how much more a worker holds after its last batch than after its first."""
+        """Return how much more a worker holds after its last batch than it did at first."""
         with self._changed:
             return self._workers.growth_bytes(pid)
 
@@ -208,8 +234,11 @@ class MemoryManager:
             return self._workers.fresh_bytes(role)
 
     def growth_limit_bytes(self, pid: int) -> int:
-        """Return how much a worker may grow before the ceiling's last 5 %, for `gauge.limit_growth` in the worker."""
-        reading, _ = self._lookout.look()
+        """Return how much a worker may grow before the ceiling's last 5 %, for `gauge.limit_growth_of`.
+
+        From a look at most a second old: `admit` has just looked.
+        """
+        reading, _ = self._lookout.recent()
         with self._changed:
             pending = self._workers.pending_bytes(reading, but=pid)
         return max(0, self.config.kill_bytes - reading.used_bytes - pending)

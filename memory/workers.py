@@ -1,8 +1,8 @@
 """Which processes share the ceiling, and what would a fresh one in a worker's place hold less?
 
-Remembers, for each tracked process, its role, how many batches it finished, what it held after the first of them (its
-first floor) and after the last, and the peak that was admitted for the batch in hand. Looks at nothing: it is told.
-Not thread-safe: `manager.py` holds the lock.
+Remembers, for each tracked process, its role, how many batches it finished, what it held when it was ready or else
+after the first of them (its first floor) and after the last, and the peak that was admitted for the batch in hand.
+Looks at nothing: it is told. Not thread-safe: `manager.py` holds the lock.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ FRESH_REMEMBERED = 8
 @dataclass(slots=True)
 class _Worker:
     role: str
+    loaded: bool = False  # its first floor was taken before its first batch
     finished: int = 0
     first_floor_bytes: int = 0
     floor_bytes: int = 0
@@ -51,6 +52,14 @@ class Workers:
         if worker := self._workers.get(pid):
             worker.admitted_bytes = most_bytes
 
+    def loaded(self, pid: int, held_bytes: int) -> None:
+        """Note what a worker holds that is ready and has done nothing yet."""
+        worker = self._workers.get(pid)
+        if worker is None or not held_bytes:
+            return
+        worker.loaded = True
+        self._first_floor(worker, held_bytes)
+
     def finished(self, pid: int, held_bytes: int) -> None:
         """Note what a worker holds after a batch."""
         worker = self._workers.get(pid)
@@ -59,9 +68,12 @@ class Workers:
         worker.finished += 1
         worker.admitted_bytes = 0
         worker.floor_bytes = held_bytes
-        if worker.finished == 1:
-            worker.first_floor_bytes = held_bytes
-            self._first_floors.setdefault(worker.role, deque(maxlen=FRESH_REMEMBERED)).append(held_bytes)
+        if worker.finished == 1 and not worker.loaded:
+            self._first_floor(worker, held_bytes)
+
+    def _first_floor(self, worker: _Worker, held_bytes: int) -> None:
+        worker.first_floor_bytes = held_bytes
+        self._first_floors.setdefault(worker.role, deque(maxlen=FRESH_REMEMBERED)).append(held_bytes)
 
     def batches(self, pid: int) -> int:
         """Return how many batches a worker has finished."""
@@ -69,12 +81,12 @@ class Workers:
         return worker.finished if worker else 0
 
     def growth_bytes(self, pid: int) -> int:
-        """Return how much more a worker holds after its last batch than after its first."""
+        """Return how much more a worker holds after its last batch than it did at first."""
         worker = self._workers.get(pid)
         return max(0, worker.floor_bytes - worker.first_floor_bytes) if worker else 0
 
     def fresh_bytes(self, role: str) -> int:
-        """Return what a fresh worker of a role holds: the least of the last eight after their first batch."""
+        """Return what a fresh worker of a role holds: the least of the last eight at their first floor."""
         return min(self._first_floors.get(role, ()), default=UNSEEN_WORKER_BYTES)
 
     def recyclable_bytes(self, reading: Reading) -> int:

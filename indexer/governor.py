@@ -1,0 +1,284 @@
+"""Which worker may start, work or stay, given one ceiling for all of them?
+
+Every request to a worker comes through `ask`: it is admitted by the memory manager's ladder first (smaller, recycled,
+or waiting until it fits), it runs under a limit on the worker's growth that the kernel enforces, and meanwhile the
+sentinel looks every 50 ms and kills whoever holds most when 95 % of the ceiling are reached. Idle workers leave, least
+recently used first, when another one needs their room. Leaves one worker's life to `worker_slot.py`, figures and levels
+to `ctx42d.memory`, and halving a batch to `bisect.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ctx42d.indexer import wire
+from ctx42d.indexer.sentinel import Sentinel
+from ctx42d.indexer.worker_process import WorkerDied
+from ctx42d.indexer.worker_slot import WorkerRefusal, WorkerSettings, WorkerSlot
+from ctx42d.memory.gauge import limit_growth_of
+from ctx42d.memory.ladder import Admission
+from ctx42d.memory.levels import Level
+from ctx42d.memory.manager import MemoryManager
+from ctx42d.memory.profiles import MB
+
+R = TypeVar("R", wire.Parsed, wire.Embedded, wire.Trimmed)
+
+RECHECK_SECONDS = 0.2
+START_ATTEMPTS = 3
+WORTH_A_START_BYTES = 16 * MB
+REST_SECONDS = 2.0  # under pressure a worker that wasn't used for so long leaves
+
+
+class NotNow(Exception):
+    """Nothing is wrong with what was asked, but there is no room for it, or no worker starts: ask again later."""
+
+
+class TooLarge(WorkerRefusal):
+    """It doesn't fit below the ceiling, whatever else leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a request of so many items is expected to need at its peak, above what its worker holds, in bytes.
+
+    `least_bytes`: the item that needs most, alone.
+    """
+
+    peak_bytes: int
+    least_bytes: int
+    items: int = 1
+
+
+class Governor:
+    """Shares one ceiling between all workers. Thread-safe."""
+
+    def __init__(
+        self, memory: MemoryManager, settings: WorkerSettings, *, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`say` hears one sentence per worker that is killed or recycled."""
+        self.memory = memory
+        self._settings, self._say = settings, say
+        self._slots: list[WorkerSlot] = []
+        self._gate = threading.Lock()  # one worker starts at a time, and nobody is admitted meanwhile
+        self._freed = threading.Condition()
+        self._closed = threading.Event()
+        self._sentinel = Sentinel(
+            self._look,
+            memory.config.sample_interval_ms / 1000,
+            lambda error: say(f"looking at memory failed: {error!r}"),
+        )
+
+    # Asking
+
+    def ask(
+        self,
+        slot: WorkerSlot,
+        message: wire.Request,
+        expected: type[R],
+        need: Need,
+        *,
+        urgent: bool = False,
+        bound: bool = True,
+        verify: Callable[[R], str | None] = lambda _: None,
+    ) -> tuple[int, R]:
+        """Ask a worker once it fits; return its pid and its answer.
+
+        Urgent requests wait for nothing but room for their worker. `bound=False`: without asking the ladder; the limits
+        on the worker hold all the same. Raises NotNow, WorkerDied, WorkerRefusal (too large: TooLarge), BrokenBundle.
+        """
+        fresh_tried = False
+        while True:
+            pid = self._ready(slot, need, urgent=urgent, bound=bound)
+            worked = self.memory.batches(pid)
+            try:
+                return pid, slot.request(message, expected, urgent=urgent, needs_bytes=need.peak_bytes, verify=verify)
+            except WorkerDied as death:
+                if slot.closed:
+                    raise NotNow("the service is stopping") from death
+                raise
+            except WorkerRefusal:
+                # Alone and still refused: before it is blamed, a worker that holds nothing of earlier batches tries.
+                if fresh_tried or need.items > 1 or not worked:
+                    raise
+                fresh_tried = True
+                self.recycle(slot, "had no memory for a request")
+            finally:
+                self.memory.batch_failed(pid)
+                self._notify()
+
+    def fits(self, slot: WorkerSlot, need: Need) -> bool:
+        """Whether a request would be admitted now, its worker's start included."""
+        extra = 0 if slot.pid else self.memory.new_worker_bytes(slot.kind)
+        return self.memory.admit(need.peak_bytes + extra) is Admission.ADMIT
+
+    def recycle(self, slot: WorkerSlot, why: str) -> None:
+        """Replace a worker because of memory."""
+        pid = slot.pid
+        if slot.retire():
+            self.memory.count("recycle")
+            self._say(f"{slot.role} (worker {pid}) is replaced: it {why}")
+
+    def refresh_if_grown(self, slot: WorkerSlot) -> bool:
+        """Replace a worker whose memory after a batch has grown by more than configured."""
+        pid = slot.pid
+        growth = self.memory.floor_growth_bytes(pid) if pid else 0
+        if growth <= self._settings.refresh_growth_mb * MB:
+            return False
+        if slot.retire():
+            self.memory.count("refresh")
+            self._say(f"{slot.role} (worker {pid}) is replaced: it grew by {growth / MB:.0f} MB")
+        return True
+
+    # Making room
+
+    def relieve(self) -> None:
+        """Under pressure: collect garbage here and in the workers, and let those go that nobody uses."""
+        pressure = self.memory.check_memory_pressure()
+        if pressure.should_gc:
+            self.memory.collect_garbage("pressure" if pressure.level or pressure.outside else "interval")
+        if pressure.level >= Level.ELEVATED or pressure.outside:
+            rest = 0.0 if pressure.should_pause else REST_SECONDS
+            for slot in self._idle_slots():
+                if not slot.retire_if_idle(since=time.monotonic() - rest):
+                    slot.trim_if_idle()
+
+    def close(self) -> None:
+        """Wake everyone who waits, and stop looking. The slots are closed by their owners, before."""
+        self._closed.set()
+        self._notify()
+        self._sentinel.close()
+
+    # What slots tell
+
+    def add(self, slot: WorkerSlot) -> None:
+        """Take charge of a slot."""
+        self._slots.append(slot)
+
+    def started(self, slot: WorkerSlot, pid: int) -> None:
+        """Count a worker."""
+        self.memory.track(pid, slot.kind)
+
+    def ready(self, pid: int) -> None:
+        """Learn what a worker holds that has loaded what it needs."""
+        self.memory.worker_ready(pid)
+
+    def gone(self, pid: int) -> None:
+        """Count a worker no more."""
+        self.memory.untrack(pid)
+        self._notify()
+
+    @contextmanager
+    def in_hand(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> Iterator[None]:
+        """Watch, and limit, a worker while it has a request."""
+        with self._sentinel.watching():
+            limit_growth_of(pid, self._growth_bytes(slot, pid, needs_bytes))
+            yield
+
+    def _growth_bytes(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> int:
+        """What is needed and, of what is left then, a part: all of them may burst at the same time."""
+        room = self.memory.growth_limit_bytes(pid)
+        if not self.memory.batches(pid):  # it may still be loading
+            needs_bytes += self.memory.new_worker_bytes(slot.kind)
+        others = sum(1 for other in self._slots if other.pid and other is not slot)
+        return min(room, needs_bytes) + max(0, room - needs_bytes) // (1 + others)
+
+    # The ladder
+
+    def _ready(self, slot: WorkerSlot, need: Need, *, urgent: bool, bound: bool) -> int:
+        """Return the pid of the slot's worker once it may have the request."""
+        deadline = time.monotonic() + (0.0 if urgent else self.memory.config.pressure_wait_seconds)
+        failures = 0
+        while True:
+            if not urgent:
+                slot.rest()
+            try:
+                with self._gate:
+                    decision, pid = self._step(slot, need, urgent=urgent, bound=bound)
+            except WorkerDied as death:  # at its start: nothing of the request is to blame
+                failures += 1
+                if failures >= START_ATTEMPTS or urgent or slot.closed:
+                    raise NotNow(f"no worker starts: {death}") from death
+                continue
+            if pid:
+                return pid
+            self._give_way(slot, need, decision, deadline)
+
+    def _step(self, slot: WorkerSlot, need: Need, *, urgent: bool, bound: bool) -> tuple[Admission, int]:
+        """Admit if possible, starting the worker if need be; the pid is 0 otherwise."""
+        pid = slot.pid
+        if pid and (urgent or not bound):
+            return Admission.ADMIT, pid
+        decision = self._decide(slot, need, pid, urgent=urgent)
+        if decision is Admission.ADMIT and not pid:
+            pid = slot.ensure()
+            decision = self._decide(slot, need, pid, urgent=urgent)
+            if decision is not Admission.SMALLER:  # it is here now: giving it up again would help nobody
+                decision = Admission.ADMIT
+        return decision, (pid or 0) if decision is Admission.ADMIT else 0
+
+    def _decide(self, slot: WorkerSlot, need: Need, pid: int | None, *, urgent: bool) -> Admission:
+        extra = 0 if pid else self.memory.new_worker_bytes(slot.kind)
+        decision = self.memory.admit(need.peak_bytes + extra, smallest_peak_bytes=need.least_bytes + extra, pid=pid)
+        pressure = self.memory.recent_pressure()
+        if pid and pressure.should_recycle and self._would_shrink(pid):
+            return Admission.RECYCLE
+        return Admission.WAIT if pressure.outside and not urgent else decision
+
+    def _would_shrink(self, pid: int) -> bool:
+        return self.memory.batches(pid) > 0 and self.memory.floor_growth_bytes(pid) >= WORTH_A_START_BYTES
+
+    def _give_way(self, slot: WorkerSlot, need: Need, decision: Admission, deadline: float) -> None:
+        """Do what may let the next attempt succeed. Raises NotNow, WorkerRefusal, TooLarge."""
+        if decision is Admission.SMALLER:
+            if need.items > 1:
+                raise WorkerRefusal("no memory for so many at once")
+        elif decision is Admission.RECYCLE:
+            self.recycle(slot, f"holds too much: {self.memory.recent_pressure().reason}")
+            return
+        if self._make_room(slot):
+            return
+        if decision is Admission.TOO_LARGE:
+            most = self.memory.config.max_mb
+            raise TooLarge(f"it needs about {need.least_bytes / MB:.0f} MB, too much below the ceiling of {most} MB")
+        left = deadline - time.monotonic()
+        if left <= 0 or self._closed.is_set():
+            raise NotNow(f"no room in memory: {self.memory.recent_pressure().reason}")
+        with self._freed:
+            self._freed.wait(min(left, RECHECK_SECONDS))
+
+    def _make_room(self, wanting: WorkerSlot) -> bool:
+        """Let the idle worker go that was used longest ago, of another kind than the one that wants the room."""
+        for slot in self._idle_slots():
+            if slot.kind != wanting.kind and slot.retire_if_idle(since=time.monotonic()):
+                return True
+        return False
+
+    def _idle_slots(self) -> list[WorkerSlot]:
+        idle = [slot for slot in self._slots if slot.pid and not slot.busy]
+        return sorted(idle, key=lambda slot: slot.last_used)
+
+    def _notify(self) -> None:
+        with self._freed:
+            self._freed.notify_all()
+
+    # The sentinel's look
+
+    def _look(self) -> None:
+        pressure = self.memory.check_emergency()
+        if pressure is None:
+            return
+        slot = next((slot for slot in self._slots if slot.pid == pressure.heaviest_pid), None)
+        if slot is None or not slot.kill(f"memory reached {pressure.reason}"):
+            return
+        self.memory.count("kill")
+        stats = self.memory.stats()
+        itself = (
+            f"; the daemon itself holds {stats.own_bytes / MB:.0f} MB" if stats.own_bytes > stats.worker_bytes else ""
+        )
+        self._say(f"{slot.role} (worker {pressure.heaviest_pid}) was killed: {pressure.reason}{itself}")
+        slot.retire_if_idle(since=time.monotonic())  # without a request in hand nobody else would reap it
