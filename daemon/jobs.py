@@ -25,12 +25,13 @@ class Jobs:
 
     def __init__(self, failed: Callable[[str, Exception], None]) -> None:
         """failed(name, exception): a job's run ended badly."""
-        # APScheduler reports every run that was skipped because one is running: here that is the normal case.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._failed = failed
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(5)},
-            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            # `_Job` sees to it that one run is under way at a time. APScheduler would count a run that has just ended
+            # as running for some microseconds more, and skip the one that a wake asked for (2 of 18,000, 2026-11).
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 8},
             timezone=UTC,
         )
         self._jobs: dict[str, _Job] = {}
@@ -89,7 +90,6 @@ class _Job:
                 self._run()
             except Exception as error:  # noqa: BLE001 the outermost line of a job: told to status and log, tried again later
                 self._failed(self._name, error)
-                self._asked = False
             with self._lock:
                 if not self._asked:
                     self._running = False
