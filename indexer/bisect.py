@@ -22,7 +22,7 @@ def bisect(
         results = attempt(items)
     except failures as failure:
         if len(items) == 1:
-            yield items[0], failure
+            yield items[0], failure.with_traceback(None)  # it outlives this call, the frames needn't
             return
         middle = len(items) // 2
         yield from bisect(items[:middle], attempt, failures)

@@ -27,19 +27,17 @@ from numpy.typing import NDArray
 from ctx42d.indexer import shapes, wire
 from ctx42d.indexer.bisect import bisect
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
-from ctx42d.indexer.governor import Governor, Need, NotNow, TooLarge
+from ctx42d.indexer.governor import Governor, Need, NotNow
 from ctx42d.indexer.quantize import dequantize
 from ctx42d.indexer.worker_process import WorkerDied, worker_command
 from ctx42d.indexer.worker_slot import BrokenBundle, WorkerRefusal, WorkerSettings, WorkerSlot
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.levels import batch_share
 from ctx42d.memory.manager import MemoryManager
-from ctx42d.memory.profiles import MB
 
 MOST_THREADS = 4
 REMEMBERED_QUESTIONS = 256
 SCALE_BYTES = 4
-HUGE_TEXT_BYTES = 1 * MB
 COLD_START_S = 0.5
 
 
@@ -123,7 +121,8 @@ class EmbeddingService:
             for part in shapes.requests(texts, self._request_tokens()):
                 results += [result for _, result in bisect(part, self._attempt, (WorkerDied, WorkerRefusal))]
         except NotNow as postponed:
-            results += [postponed] * (len(texts) - len(results))
+            # A new one: the frames that hang on the old one would keep this list, and the texts, from being freed.
+            results += [NotNow(str(postponed))] * (len(texts) - len(results))
         if self._optimize:
             self._refresh_if_due()
         return results
@@ -184,20 +183,15 @@ class EmbeddingService:
     def _attempt(self, texts: Sequence[str], *, urgent: bool = False) -> list[bytes]:
         tokens = self._request_tokens()
         need = self._need(texts, tokens)
-        try:
-            pid, reply = self._governor.ask(
-                self.slot,
-                wire.Embed(list(texts), tokens, len(texts)),
-                wire.Embedded,
-                need,
-                urgent=urgent,
-                bound=self._optimize,
-                verify=lambda answer: _wrong(answer, len(texts)),
-            )
-        except TooLarge as refusal:
-            if shapes.text_bytes(texts) < HUGE_TEXT_BYTES:  # it is the ceiling that is too low, not the text too large
-                raise NotNow(f"no room for the model: {refusal}") from refusal
-            raise
+        pid, reply = self._governor.ask(
+            self.slot,
+            wire.Embed(list(texts), tokens, len(texts)),
+            wire.Embedded,
+            need,
+            urgent=urgent,
+            bound=self._optimize,
+            verify=lambda answer: _wrong(answer, len(texts)),
+        )
         self._learn(pid, reply)
         self.embedded += 0 if urgent else len(texts)
         width = reply.dims + SCALE_BYTES

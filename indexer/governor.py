@@ -24,12 +24,14 @@ from ctx42d.memory.gauge import limit_growth_of
 from ctx42d.memory.ladder import Admission
 from ctx42d.memory.levels import Level
 from ctx42d.memory.manager import MemoryManager
+from ctx42d.memory.pressure import Pressure
 from ctx42d.memory.profiles import MB
 
 R = TypeVar("R", wire.Parsed, wire.Embedded, wire.Trimmed)
 
 RECHECK_SECONDS = 0.2
 START_ATTEMPTS = 3
+ORDINARY_BYTES = 32 * MB  # what needs less isn't too large: where it never fits, the ceiling is too low
 WORTH_A_START_BYTES = 16 * MB
 REST_SECONDS = 2.0  # under pressure a worker that wasn't used for so long leaves
 
@@ -244,6 +246,8 @@ class Governor:
             return
         if decision is Admission.TOO_LARGE:
             most = self.memory.config.max_mb
+            if need.least_bytes <= ORDINARY_BYTES:
+                raise NotNow(f"the ceiling of {most} MB leaves no room: {self.memory.recent_pressure().reason}")
             raise TooLarge(f"it needs about {need.least_bytes / MB:.0f} MB, too much below the ceiling of {most} MB")
         left = deadline - time.monotonic()
         if left <= 0 or self._closed.is_set():
@@ -268,17 +272,18 @@ class Governor:
 
     # The sentinel's look
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
         pressure = self.memory.check_emergency()
-        if pressure is None:
-            return
+        if pressure is not None:
+            self._kill(pressure)
+        return self.memory.recent_pressure().level >= Level.CRITICAL
+
+    def _kill(self, pressure: Pressure) -> None:
         slot = next((slot for slot in self._slots if slot.pid == pressure.heaviest_pid), None)
         if slot is None or not slot.kill(f"memory reached {pressure.reason}"):
             return
         self.memory.count("kill")
         stats = self.memory.stats()
-        itself = (
-            f"; the daemon itself holds {stats.own_bytes / MB:.0f} MB" if stats.own_bytes > stats.worker_bytes else ""
-        )
+        itself = f"; the daemon itself holds {stats.own_bytes / MB:.0f}" if stats.own_bytes > stats.worker_bytes else ""
         self._say(f"{slot.role} (worker {pressure.heaviest_pid}) was killed: {pressure.reason}{itself}")
         slot.retire_if_idle(since=time.monotonic())  # without a request in hand nobody else would reap it

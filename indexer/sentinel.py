@@ -1,7 +1,7 @@
 """Who looks at memory while a worker has a request in hand?
 
-A thread that looks every so often while anything is in hand and waits without a time-out, hence without cost, while
-nothing is. Leaves what a look is, and what follows from it, to `governor.py`.
+A thread that looks every so often while anything is in hand, more often near the ceiling, and waits without a time-out,
+hence without cost, while nothing is. Leaves what a look is, and what follows from it, to `governor.py`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+NEAR = 5  # times as often
+
 
 class Sentinel:
-    """Calls `look` every `interval_seconds` while at least one `watching` block is entered."""
+    """Calls `look` every `interval_seconds` while at least one `watching` block is entered.
 
-    def __init__(self, look: Callable[[], None], interval_seconds: float, failed: Callable[[Exception], None]) -> None:
+    A look returns whether usage is near the ceiling: then the next one comes sooner.
+    """
+
+    def __init__(self, look: Callable[[], bool], interval_seconds: float, failed: Callable[[Exception], None]) -> None:
         """`failed` hears of an exception that a look raised; the next look comes all the same."""
         self._look, self._interval_seconds, self._failed = look, interval_seconds, failed
         self._changed = threading.Condition()
@@ -56,11 +61,12 @@ class Sentinel:
 
     def _run(self) -> None:
         while self._wait_for_work():
+            near = False
             try:
-                self._look()
+                near = self._look()
             except Exception as error:  # noqa: BLE001 the thread's outermost line: told, and the ceiling stays watched
                 self._failed(error)
-            self._closed.wait(self._interval_seconds)
+            self._closed.wait(self._interval_seconds / (NEAR if near else 1))
 
     def _wait_for_work(self) -> bool:
         with self._changed:

@@ -1,0 +1,61 @@
+"""Memory of this process and all that it started, looked at from outside of the service: nothing of ours is asked."""
+
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+
+MB = 2**20
+
+
+def descendants(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            children = [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child, *descendants(child)]
+    return found
+
+
+def pss_bytes(pid: int) -> int:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Pss:", "SwapPss:")))
+
+
+class Sampler:
+    """Samples the whole tree every 10 ms while the block runs."""
+
+    def __init__(self) -> None:
+        self.peak_bytes = self.samples = 0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Sampler":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.01):
+            own = os.getpid()
+            used = sum(pss_bytes(pid) for pid in (own, *descendants_or_none(own)))
+            self.peak_bytes = max(self.peak_bytes, used)
+            self.samples += 1
+
+
+def descendants_or_none(pid: int) -> list[int]:
+    try:
+        return descendants(pid)
+    except OSError:
+        return []

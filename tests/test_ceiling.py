@@ -1,0 +1,226 @@
+"""The ceiling binds, whatever a worker really does: leak, burst, crash, hang, lie. Memory is sampled from outside."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from adversary_worker import row_of
+from outside import MB, Sampler
+
+from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.governor import Governor, NotNow
+from ctx42d.indexer.parser_pool import ParserPool
+from ctx42d.indexer.sentinel import Sentinel
+from ctx42d.indexer.wire import FileToParse
+from ctx42d.indexer.worker_slot import WorkerSettings
+from ctx42d.memory.config import MemoryConfig
+from ctx42d.memory.manager import MemoryManager
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limit and /proc are Linux's")
+
+WORKER = Path(__file__).with_name("adversary_worker.py")
+SETTINGS = WorkerSettings(request_timeout_seconds=3.0, restart_delay_ms=1, restart_max_delay_ms=20, parse_workers=2)
+OWN_MB = 150  # pytest and what other tests left in it may be larger than a daemon: the ceilings are above it
+
+
+def command(folder: Path, *options: object) -> list[str]:
+    return [sys.executable, "-P", str(WORKER), "--folder", str(folder), *map(str, options)]
+
+
+@dataclass
+class Adverse:
+    service: EmbeddingService
+    manager: MemoryManager
+    said: list[str]
+    ceiling_bytes: int
+
+    def embed_all(self, texts: list[str]) -> dict[str, bytes | Exception]:
+        """What the deep tier's job does: batches, and up to three rounds for what failed."""
+        rows: dict[str, bytes | Exception] = {}
+        for _ in range(3):
+            left = [text for text in texts if not isinstance(rows.get(text), bytes)]
+            for start in range(0, len(left), 16):
+                batch = left[start : start + 16]
+                rows.update(zip(batch, self.service.embed_rows(batch), strict=True))
+        return rows
+
+
+@contextmanager
+def adverse(folder: Path, max_mb: int, *options: object, settings: WorkerSettings = SETTINGS) -> Iterator[Adverse]:
+    said: list[str] = []
+    config = MemoryConfig(max_mb=max_mb, pressure_wait_seconds=5)
+    manager = MemoryManager(config, whole_tree=True, on_transition=said.append)
+    governor = Governor(manager, settings, say=said.append)
+    service = EmbeddingService(governor=governor, worker=settings, command=command(folder, *options))
+    try:
+        yield Adverse(service, manager, said, max_mb * MB)
+    finally:
+        service.close()
+        governor.close()
+
+
+def texts_of(count: int) -> list[str]:
+    return [f"def number_{i}(): return {'x' * 400}{i:04}" for i in range(count)]
+
+
+def assert_all_embedded(rows: dict[str, bytes | Exception], texts: list[str]) -> None:
+    assert {text: row for text, row in rows.items() if row != row_of(text)} == {}
+    assert set(rows) == set(texts)
+
+
+@pytest.mark.parametrize("hide", [(), ("--hide",)], ids=["reported", "hidden"])
+@pytest.mark.parametrize("max_mb", [OWN_MB + 106, OWN_MB + 362])
+def test_a_leak_of_50_mb_a_batch_stays_below_the_ceiling_and_everything_is_embedded(
+    tmp_path: Path, max_mb: int, hide: tuple[str, ...]
+) -> None:
+    texts = texts_of(24)
+    with adverse(tmp_path, max_mb, "--leak-mb", 50, *hide) as it, Sampler() as outside:
+        rows = it.embed_all(texts)
+    assert_all_embedded(rows, texts)
+    assert outside.samples > 20
+    assert outside.peak_bytes <= it.ceiling_bytes
+    assert it.manager.stats().recycles + it.manager.stats().refreshes > 0
+
+
+def test_one_allocation_of_8_gb_is_refused_by_the_kernel_and_only_its_text_fails(tmp_path: Path) -> None:
+    texts = [*texts_of(12), "this one needs 8 GB"]
+    with adverse(tmp_path, OWN_MB + 106) as it, Sampler() as outside:
+        rows = it.embed_all(texts)
+    reason = rows.pop(texts.pop())
+    assert "memory" in str(reason)
+    assert_all_embedded(rows, texts)
+    assert outside.peak_bytes <= it.ceiling_bytes
+
+
+def test_the_text_that_kills_workers_is_found_and_named_and_all_others_are_embedded(tmp_path: Path) -> None:
+    texts = [*texts_of(20), "this one kills"]
+    with adverse(tmp_path, OWN_MB + 106) as it:
+        rows = it.embed_all(texts)
+    assert "SIGSEGV" in str(rows.pop(texts.pop()))
+    assert_all_embedded(rows, texts)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_deaths_lies_and_leaks_at_random_batches_lose_nothing(tmp_path: Path, seed: int) -> None:
+    texts = texts_of(64)
+    faults = ("--fault-rate", 0.2, "--faults", "segv,abrt,garbage,leak", "--seed", seed)
+    with adverse(tmp_path, OWN_MB + 106, *faults) as it, Sampler() as outside:
+        rows = it.embed_all(texts)
+    assert_all_embedded(rows, texts)
+    assert it.service.slot.deaths > 0
+    assert outside.peak_bytes <= it.ceiling_bytes
+
+
+def test_growth_that_no_limit_of_the_kernel_counts_is_killed_between_two_looks(tmp_path: Path) -> None:
+    texts = [*texts_of(6), "this one creeps"]
+    with adverse(tmp_path, OWN_MB + 106, "--hide") as it, Sampler() as outside:
+        rows = it.service.embed_rows(texts)
+    assert it.ceiling_bytes * 0.9 < outside.peak_bytes <= it.ceiling_bytes
+    assert it.manager.stats().kills >= 1
+    assert "was killed: memory reached" in str(rows.pop())
+    assert rows == [row_of(text) for text in texts[:-1]]
+    assert any("was killed" in sentence for sentence in it.said)
+
+
+def test_a_worker_that_hangs_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
+    texts = texts_of(4)
+    impatient = replace(SETTINGS, request_timeout_seconds=0.7)
+    with adverse(
+        tmp_path, OWN_MB + 106, "--fault-rate", 0.3, "--faults", "hang", "--seed", 5, settings=impatient
+    ) as it:
+        rows = it.embed_all(texts)
+    assert_all_embedded(rows, texts)
+    assert "in time" in it.service.slot.last_death
+
+
+def test_a_text_that_was_refused_alone_is_tried_in_a_fresh_worker_before_it_is_blamed(tmp_path: Path) -> None:
+    with adverse(tmp_path, OWN_MB + 106) as it:
+        it.service.embed_rows(["first"])
+        (reason,) = it.service.embed_rows(["refused"])
+    assert "memory" in str(reason)
+    assert it.service.slot.starts == 2
+    assert it.manager.stats().recycles == 1
+
+
+def test_when_nothing_fits_the_texts_are_put_back_and_nobody_is_blamed(tmp_path: Path) -> None:
+    ballast = bytearray(os.urandom(MB)) * 230
+    with adverse(tmp_path, 200) as it:
+        rows = it.service.embed_rows(texts_of(2))
+    assert len(ballast) == 230 * MB
+    assert all(isinstance(row, NotNow) for row in rows)
+    assert it.service.slot.starts == 0
+
+
+def test_parsers_start_only_beside_others_that_leave_room_and_a_killing_file_is_named(tmp_path: Path) -> None:
+    paths = [os.fsencode(tmp_path / name) for name in ("a.py", "kills.py", "b.py", "c.py")]
+    manager = MemoryManager(MemoryConfig(max_mb=OWN_MB + 106), whole_tree=True)
+    governor = Governor(manager, SETTINGS)
+    pool = ParserPool(command(tmp_path), SETTINGS, governor, max_chars=1500, max_file_bytes=MB)
+    try:
+        files = [FileToParse(i, path, path) for i, path in enumerate(paths)]
+        outcomes = {file.key: file for file in pool.parse(files)}
+    finally:
+        pool.close()
+        governor.close()
+    assert [outcomes[i].outcome for i in range(4)] == ["unchanged", "failed", "unchanged", "unchanged"]
+    assert "SIGSEGV" in outcomes[1].reason
+
+
+def test_an_idle_worker_of_another_kind_leaves_for_one_that_is_wanted(tmp_path: Path) -> None:
+    manager = MemoryManager(MemoryConfig(max_mb=OWN_MB + 106), whole_tree=True)
+    governor = Governor(manager, SETTINGS)
+    pool = ParserPool(command(tmp_path, "--leak-mb", 70), SETTINGS, governor, max_chars=1500, max_file_bytes=MB)
+    service = EmbeddingService(governor=governor, worker=SETTINGS, command=command(tmp_path))
+    ballast = bytearray(os.urandom(MB)) * 40
+    try:
+        assert [file.outcome for file in pool.parse([FileToParse(0, b"a.py", b"a.py")])] == ["unchanged"]
+        rows = service.embed_rows(texts_of(2))
+        parser = pool.slots[0].pid
+    finally:
+        service.close()
+        pool.close()
+        governor.close()
+    assert ballast
+    assert all(isinstance(row, bytes) for row in rows)
+    assert parser is None
+
+
+def test_nothing_looks_while_no_worker_has_a_request_in_hand() -> None:
+    looked = threading.Semaphore(0)
+
+    def look() -> bool:
+        looked.release()
+        return False
+
+    sentinel = Sentinel(look, 0.001, lambda _: None)
+    with sentinel.watching():
+        assert looked.acquire(timeout=5)
+    sentinel.close()
+    while looked.acquire(blocking=False):
+        pass
+    idle = Sentinel(look, 0.001, lambda _: None)
+    assert not looked.acquire(timeout=0.05)
+    idle.close()
+
+
+def test_a_look_that_failed_is_told_and_the_next_one_comes() -> None:
+    looks: list[int] = []
+    failures: list[Exception] = []
+    twice = threading.Event()
+
+    def look() -> bool:
+        looks.append(1)
+        if len(looks) > 1:
+            twice.set()
+        raise OSError("no such file")
+
+    sentinel = Sentinel(look, 0.001, failures.append)
+    with sentinel.watching():
+        assert twice.wait(5)
+    sentinel.close()
+    assert isinstance(failures[0], OSError)
