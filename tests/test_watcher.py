@@ -1,0 +1,310 @@
+"""What the kernel tells, on real folders: every change is heard, and whatever may have been missed is called lost."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from index_kit import SELECTION
+
+from ctx42d.daemon.watcher import Watcher
+from ctx42d.indexer.selection import Selector
+
+ROOT_ID = 7
+Eventually = Callable[..., None]
+LIMITS = Path("/proc/sys/fs/inotify")
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.touches: list[bytes] = []
+        self.losses: list[tuple[list[int], str]] = []
+
+    def touched(self, root_id: int, relpath: bytes) -> None:
+        assert root_id == ROOT_ID
+        self.touches.append(relpath)
+
+    def lost(self, root_ids: Iterable[int], reason: str) -> None:
+        self.losses.append((list(root_ids), reason))
+
+
+class Watched:
+    """A watched tree."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "tree"
+        for name in ("src/deep", "node_modules/lib", ".git", "build"):
+            (self.root / name).mkdir(parents=True)
+        (self.root / ".ctx42dignore").write_text("build/\n*.log\n")
+        (self.root / "src" / "old.py").write_text("old\n")
+        self.selector = Selector(os.fsencode(self.root), SELECTION)
+        self.heard = Heard()
+        self.watcher = Watcher(self.heard, folder / "cookies")
+        self.watcher.add_root(ROOT_ID, os.fsencode(self.root), self.selector)
+        self.scan()
+
+    def scan(self) -> list[bytes]:
+        def watch(reldir: bytes) -> None:
+            self.watcher.watch(ROOT_ID, reldir)
+
+        return [seen.relpath for seen in self.selector.walk(on_directory=watch, on_error=lambda *_: None)]
+
+    def told(self) -> set[bytes]:
+        """All paths touched since the last question: a cookie travels behind them."""
+        assert self.watcher.cookie(20)
+        touches = set(self.heard.touches)
+        self.heard.touches.clear()
+        return touches
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    tree = Watched(tmp_path.resolve())
+    yield tree
+    tree.watcher.close()
+
+
+def test_a_new_file_and_a_write_are_heard(watched: Watched) -> None:
+    (watched.root / "src" / "new.py").write_text("x = 1\n")
+    assert watched.told() == {b"src/new.py"}
+    with (watched.root / "src" / "new.py").open("a") as file:
+        file.write("y = 2\n")
+        file.flush()
+        assert watched.told() == {b"src/new.py"}  # before it is closed
+    assert watched.told() == {b"src/new.py"}
+    os.truncate(watched.root / "src" / "new.py", 3)
+    assert watched.told() == {b"src/new.py"}
+    os.utime(watched.root / "src" / "new.py", (1, 1))
+    assert watched.told() == {b"src/new.py"}
+
+
+def test_a_save_by_atomic_rename_is_heard(watched: Watched) -> None:
+    part = watched.root / "src" / ".old.py.swp"
+    part.write_text("new\n")
+    part.rename(watched.root / "src" / "old.py")
+    assert b"src/old.py" in watched.told()
+
+
+def test_a_deleted_file_is_heard(watched: Watched) -> None:
+    (watched.root / "src" / "old.py").unlink()
+    assert watched.told() == {b"src/old.py"}
+
+
+def test_a_renamed_file_is_heard_under_both_names(watched: Watched) -> None:
+    (watched.root / "src" / "old.py").rename(watched.root / "src" / "deep" / "new.py")
+    assert watched.told() == {b"src/old.py", b"src/deep/new.py"}
+
+
+def test_files_in_new_folders_are_heard_however_fast_they_come(watched: Watched) -> None:
+    expected = set()
+    for i in range(40):
+        folder = watched.root / "src" / f"f{i}" / "a" / "b"
+        folder.mkdir(parents=True)
+        (folder / "x.py").write_text("x\n")
+        expected.add(b"src/f%d/a/b/x.py" % i)
+    assert watched.told() == expected
+    for i in range(40):
+        (watched.root / "src" / f"f{i}" / "a" / "b" / "x.py").write_text("again\n")
+    assert watched.told() == expected
+
+
+def test_a_renamed_folder_is_heard_and_followed(watched: Watched) -> None:
+    (watched.root / "src" / "deep" / "c.py").write_text("c\n")
+    watched.told()
+    (watched.root / "src").rename(watched.root / "lib")
+    told = watched.told()
+    assert b"src" in told  # stands for all below it
+    assert {b"lib/old.py", b"lib/deep/c.py"} <= told
+    (watched.root / "lib" / "deep" / "c.py").write_text("changed\n")
+    assert watched.told() == {b"lib/deep/c.py"}
+
+
+def test_a_folder_moved_out_is_let_go(watched: Watched, tmp_path: Path) -> None:
+    before = watched.watcher.counts(ROOT_ID).watched
+    (watched.root / "src").rename(tmp_path / "outside")
+    assert watched.told() == {b"src"}
+    assert watched.watcher.counts(ROOT_ID).watched == before - 2
+    (tmp_path / "outside" / "old.py").write_text("changed\n")
+    (tmp_path / "outside" / "deep" / "x.py").write_text("new\n")
+    assert watched.told() == set()
+
+
+def test_a_folder_moved_in_is_heard_and_followed(watched: Watched, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    (outside / "sub").mkdir(parents=True)
+    (outside / "sub" / "x.py").write_text("x\n")
+    outside.rename(watched.root / "src" / "in")
+    assert watched.told() == {b"src/in/sub/x.py"}
+    (watched.root / "src" / "in" / "sub" / "x.py").write_text("y\n")
+    assert watched.told() == {b"src/in/sub/x.py"}
+
+
+def test_a_deleted_folder_is_heard_and_its_watches_are_gone(watched: Watched, eventually: Eventually) -> None:
+    before = watched.watcher.counts(ROOT_ID).watched
+    shutil.rmtree(watched.root / "src")
+    assert {b"src", b"src/deep", b"src/old.py"} <= watched.told()
+    eventually(lambda: watched.watcher.counts(ROOT_ID).watched == before - 2)
+
+
+def test_a_folder_deleted_and_made_again_is_followed_again(watched: Watched) -> None:
+    for turn in range(10):
+        shutil.rmtree(watched.root / "src")
+        (watched.root / "src").mkdir()
+        (watched.root / "src" / "old.py").write_text(f"{turn}\n")
+    watched.told()
+    (watched.root / "src" / "old.py").write_text("last\n")
+    assert watched.told() == {b"src/old.py"}
+
+
+def test_a_file_replaced_by_a_link_and_a_folder_replaced_by_a_link_are_heard(watched: Watched) -> None:
+    (watched.root / "src" / "link").symlink_to("old.py")
+    (watched.root / "src" / "link").rename(watched.root / "src" / "old.py")
+    assert b"src/old.py" in watched.told()
+    shutil.rmtree(watched.root / "src" / "deep")
+    (watched.root / "src" / "deep").symlink_to("..")
+    assert b"src/deep" in watched.told()
+    (watched.root / "top.py").write_text("x\n")
+    assert watched.told() == {b"top.py"}  # not a second time by way of the link
+
+
+def test_ignored_folders_cost_no_watch_and_ignored_files_no_event(watched: Watched) -> None:
+    assert watched.watcher.counts(ROOT_ID).watched == 3  # the root, src, src/deep
+    for name in ("node_modules/lib/x.js", ".git/index", "build/x.py", "src/debug.log", "src/.env"):
+        (watched.root / name).write_text("x\n")
+    (watched.root / "src" / "node_modules").mkdir()
+    (watched.root / "src" / "node_modules" / "y.js").write_text("y\n")
+    assert watched.told() == set()
+    assert watched.watcher.counts(ROOT_ID).watched == 3
+
+
+def test_a_changed_rule_file_asks_for_a_scan_and_rules_are_read_again(watched: Watched) -> None:
+    (watched.root / ".ctx42dignore").write_text("*.log\n*.tmp.py\n")
+    assert watched.told() == set()
+    assert ([ROOT_ID], ".ctx42dignore changed") in watched.heard.losses
+    (watched.root / "x.tmp.py").write_text("x\n")
+    assert watched.told() == set()
+    watched.scan()
+    (watched.root / "build" / "now.py").write_text("x\n")
+    assert watched.told() == {b"build/now.py"}
+
+
+def test_a_cookie_comes_behind_everything_before_it(watched: Watched) -> None:
+    for turn in range(20):
+        names = {b"src/f%d_%d.py" % (turn, i) for i in range(50)}
+        for name in names:
+            (watched.root / os.fsdecode(name)).write_text("x\n")
+        assert watched.told() == names
+    assert os.listdir(watched.root.parent / "cookies") == []
+
+
+def test_a_cookie_in_vain_says_so(watched: Watched) -> None:
+    (watched.root.parent / "cookies").rename(watched.root.parent / "elsewhere")
+    (watched.root.parent / "cookies").mkdir()
+    assert not watched.watcher.cookie(0.2)
+
+
+def test_a_root_that_is_moved_or_deleted_is_lost(watched: Watched, eventually: Eventually) -> None:
+    moved = watched.root.with_name("moved")
+    watched.root.rename(moved)
+    eventually(lambda: ([ROOT_ID], "the root was moved") in watched.heard.losses)
+    shutil.rmtree(moved)
+    eventually(lambda: ([ROOT_ID], "the root is gone") in watched.heard.losses)
+
+
+def test_a_removed_root_is_silent(watched: Watched) -> None:
+    watched.watcher.remove_root(ROOT_ID)
+    (watched.root / "src" / "old.py").write_text("x\n")
+    assert watched.told() == set()
+    assert watched.watcher.counts(ROOT_ID).watched == 0
+    assert watched.heard.losses == []
+
+
+def test_watching_a_folder_again_misses_nothing(watched: Watched) -> None:
+    for _ in range(5):
+        watched.scan()
+    (watched.root / "src" / "old.py").write_text("x\n")
+    assert watched.told() == {b"src/old.py"}
+    assert watched.watcher.counts(ROOT_ID).watched == 3
+
+
+def test_a_folder_that_is_gone_before_it_is_watched_is_harmless(watched: Watched) -> None:
+    watched.watcher.watch(ROOT_ID, b"never/was")
+    watched.watcher.watch(99, b"")
+    assert (watched.watcher.counts(ROOT_ID).watched, watched.watcher.counts(ROOT_ID).refused) == (3, 0)
+
+
+def test_names_of_any_bytes_are_heard(watched: Watched) -> None:
+    folder = os.path.join(os.fsencode(watched.root), b"caf\xe9\n dir")
+    os.mkdir(folder)
+    with open(os.path.join(folder, b"\xff.py"), "wb") as file:
+        file.write(b"x\n")
+    assert watched.told() == {b"caf\xe9\n dir/\xff.py"}
+
+
+@pytest.mark.skipif(not os.access(LIMITS / "max_queued_events", os.W_OK), reason="only root can make the queue small")
+def test_an_overflow_of_the_kernels_queue_is_lost(tmp_path: Path, eventually: Eventually) -> None:
+    limit = LIMITS / "max_queued_events"
+    before = limit.read_text()
+    limit.write_text("16")  # counts for queues made from now on
+    try:
+        tree = Watched(tmp_path.resolve())
+    finally:
+        limit.write_text(before)
+    overflow = ([ROOT_ID], "the kernel's event queue overflowed")
+
+    def flood() -> bool:
+        for i in range(500):
+            (tree.root / "src" / f"{i}.py").write_text("x\n")
+        return overflow in tree.heard.losses
+
+    eventually(flood)
+    tree.scan()
+    eventually(lambda: tree.watcher.cookie(1))
+    tree.told()
+    (tree.root / "src" / "old.py").write_text("after\n")
+    assert tree.told() == {b"src/old.py"}
+    tree.watcher.close()
+
+
+FEW_WATCHES = """
+import sys, pathlib
+sys.path.insert(0, sys.argv[1])
+limit = pathlib.Path("/proc/sys/user/max_inotify_watches")
+limit.write_text("3")  # of this user namespace alone: the jar, the root, one folder
+from test_watcher import ROOT_ID, Watched
+tree = Watched(pathlib.Path(sys.argv[2]))
+few = tree.watcher.counts(ROOT_ID)
+limit.write_text("1000")
+tree.scan()
+more = tree.watcher.counts(ROOT_ID)
+print(few.watched, few.refused, more.watched, more.refused)
+tree.watcher.close()
+"""
+
+
+def has_user_namespaces() -> bool:
+    unshare = shutil.which("unshare")
+    command = [str(unshare), "--user", "--map-root-user", "true"]
+    return unshare is not None and subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not has_user_namespaces(), reason="a limit of our own needs a user namespace")
+def test_folders_beyond_the_watch_limit_are_counted_and_watched_later(tmp_path: Path) -> None:
+    program = [sys.executable, "-P", "-c", FEW_WATCHES, os.path.dirname(__file__), str(tmp_path)]
+    command = ["unshare", "--user", "--map-root-user", *program]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert told.stderr == ""
+    assert told.stdout == "2 1 3 0\n"
+
+
+def test_the_watcher_ends_when_closed(watched: Watched) -> None:
+    assert watched.watcher.alive
+    watched.watcher.close()
+    assert not watched.watcher.alive
