@@ -20,88 +20,30 @@ FEWEST_TERMS = 2
 
 # Words of asking, not of code. Closed-class English words only: a word that may name a thing in code is no stop word.
 STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "being",
-        "by",
-        "can",
-        "could",
-        "did",
-        "do",
-        "does",
-        "doing",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "how",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "me",
-        "my",
-        "of",
-        "on",
-        "or",
-        "our",
-        "please",
-        "shall",
-        "should",
-        "so",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "to",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "which",
-        "who",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "would",
-        "you",
-        "your",
-    ]
+    """
+    a an and are as at be been being by can could did do does doing for from had has have how i if in into is it
+    its me my of on or our please shall should so than that the their them then there these they this those to
+    was we were what when where which who whose why will with would you your
+    """.split()  # noqa: SIM905 a list of words reads as words
 )
 _IDENTIFIER = re.compile(r"[^\W\d]\w*(?:(?:\.|::|#|->)[^\W\d]\w*)*")
+_LOOKS_LIKE_CODE = re.compile(r"[^\W_]_+[^\W_]|[a-z0-9][A-Z]|[A-Z]{2}[a-z]|^_|\d[a-zA-Z]")
 _TESTS = frozenset(("test", "tests", "testing", "tested", "spec", "fixture", "fixtures", "mock", "mocks"))
 _DOCS = frozenset(("docs", "documentation", "readme", "changelog", "tutorial", "guide", "example", "examples"))
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, taken apart. `names`: identifiers it may name, whole and lower-cased without underscores."""
+    """A question, taken apart.
+
+    `names`: what it may name, whole and lower-cased without underscores; `identifiers`: those that no sentence holds.
+    """
 
     text: str
     words: tuple[str, ...]
     terms: tuple[str, ...]
     names: frozenset[str]
+    identifiers: frozenset[str]
     about_tests: bool
     about_docs: bool
     unheard_of: bool = False  # some word is not in the table of words
@@ -111,16 +53,14 @@ def understand(text: str) -> Question:
     """Take a question apart; any string will do."""
     text = text[:MOST_CHARS]
     split = tokens(text)
-    words = tuple(dict.fromkeys(word for word in split.words if word not in STOP_WORDS)) or tuple(
-        dict.fromkeys(split.words)
-    )
-    whole = dict.fromkeys(term for term in split.lexical.split() if term not in STOP_WORDS)
-    names = (
-        frozenset(flat(part) for name in _IDENTIFIER.findall(text) for part in re.split(r"\W+", name) if part)
-        - STOP_WORDS
-    )
+    words = tuple(dict.fromkeys(word for word in split.words if word not in STOP_WORDS))
+    words = words or tuple(dict.fromkeys(split.words))
+    terms = tuple(dict.fromkeys(term for term in split.lexical.split() if term not in STOP_WORDS)) or words
+    parts = [part for name in _IDENTIFIER.findall(text) for part in re.split(r"\W+", name) if part]
+    names = frozenset(map(flat, parts)) - STOP_WORDS
+    identifiers = frozenset(flat(part) for part in parts if _LOOKS_LIKE_CODE.search(part))
     asked = set(words)
-    return Question(text, words, tuple(whole) or words, names, bool(asked & _TESTS), bool(asked & _DOCS))
+    return Question(text, words, terms, names, identifiers, bool(asked & _TESTS), bool(asked & _DOCS))
 
 
 def flat(name: str) -> str:

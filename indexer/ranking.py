@@ -20,6 +20,7 @@ TIER_WEIGHTS = {"lexical": 1.0, "static": 0.8, "deep": 1.0}
 # A word that no vector knows can only be found as it is written.
 EXACT = 4.0
 DEFINITION = 1.2
+FEW_WORDS = 2
 PATH_STEM = 0.5
 PATH_FOLDER = 0.15
 SYMBOL_WORDS = 0.5
@@ -84,15 +85,12 @@ def _score(question: Question, candidate: Candidate) -> Ranked:
 
 
 def _defines(question: Question, candidate: Candidate) -> float:
-    defined = {flat(name) for name in candidate.defines} & question.names
-    # A name of one short word ("get", "run") is as likely a word of the sentence as a name.
-    return max(
-        (
-            1.0 if len(identifier_words(name)) > 1 or len(name) > 5 or len(question.words) == 1 else 0.3
-            for name in defined
-        ),
-        default=0.0,
-    )
+    """Whether the chunk defines something that the question names.
+
+    In a sentence only what looks like an identifier is a name: "get", "check" or "list" define something in every file.
+    """
+    named = question.names if len(question.words) <= FEW_WORDS else question.identifiers
+    return 1.0 if any(flat(name) in named for name in candidate.defines) else 0.0
 
 
 def _words(name: str) -> set[str]:
