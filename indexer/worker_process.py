@@ -153,5 +153,13 @@ class WorkerProcess:
         self.kill()
         if code is None:
             return WorkerDied(f"worker {self.pid} {what}; killed")
-        cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return WorkerDied(f"worker {self.pid} died ({cause})")
+        return WorkerDied(f"worker {self.pid} died ({_cause(code)})")
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"signal {signal.Signals(-code).name}"
+    except ValueError:  # a real-time signal: it has a number only
+        return f"signal {-code}"
