@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ctx42d.daemon.cli_memory import memory_lines
 from ctx42d.daemon.oneline import one_line
 
 MAX_LINE_CHARS = 160
@@ -92,7 +93,7 @@ def status_lines(status: Mapping[str, Any], *, memory: bool) -> list[str]:
         _memory_line(status["memory"]),
     ]
     if memory:
-        lines += _memory_lines(status)
+        lines += memory_lines(status)
     lines += [f"note    {one_line(note)}" for note in status.get("notes", [])]
     if status.get("last_error"):
         lines.append(f"error   {one_line(str(status['last_error']))}")
@@ -122,13 +123,3 @@ def _memory_line(memory: Mapping[str, Any]) -> str:
         f"memory  {memory['used_mb']:.0f} of {memory['limit_mb']:.0f} MB ({memory['profile']}), {memory['level']}, "
         f"peak {memory['peak_mb']:.0f} MB"
     )
-
-
-def _memory_lines(status: Mapping[str, Any]) -> list[str]:
-    memory = status["memory"]
-    lines = [f"        daemon {memory['daemon_mb']:.0f} MB, workers {memory['worker_mb']:.0f} MB"]
-    lines += [f"        {p['role']} (pid {p['pid']}) {p['mb']:.0f} MB" for p in status.get("processes", [])]
-    done = ", ".join(
-        f"{name.replace('_', ' ')} {memory[name]}" for name in ("gc_runs", "refreshes", "recycles", "kills")
-    )
-    return [*lines, f"        {done}"]

@@ -6,6 +6,7 @@ Covers building the parts from the configuration, their jobs, and pausing. Leave
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sqlite3
@@ -18,6 +19,7 @@ from typing import Any
 from ctx42d.daemon.config import Config
 from ctx42d.daemon.intake import Intake, WatchSettings
 from ctx42d.daemon.jobs import Jobs
+from ctx42d.daemon.memory_log import SAVE_EVERY_S, MemoryLog
 from ctx42d.daemon.scanner import Scanner
 from ctx42d.daemon.watcher import Watcher
 from ctx42d.daemon.work_queue import QueueSettings, WorkQueue
@@ -38,6 +40,7 @@ from ctx42d.indexer.worker_process import worker_command
 from ctx42d.indexer.worker_slot import BrokenBundle, WorkerSettings
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.manager import MemoryManager
+from ctx42d.memory.pressure import Pressure
 
 log = logging.getLogger("ctx42d.engine")
 
@@ -84,6 +87,8 @@ class Engine:
         self.queue = WorkQueue(self.database, QueueSettings(**config.section("queue")))
         command = worker_command(bundle.DEFAULT_BUNDLE, 1)
         self.governor = Governor(memory, worker, say=self._say)
+        self.memory_log = MemoryLog(self.database, memory, manifest.deep_digest)
+        self.memory_log.load()
         self.parsers = ParserPool(
             command, worker, self.governor, max_chars=max_chars, max_file_bytes=self._selection.max_file_kb * 1024
         )
@@ -126,6 +131,8 @@ class Engine:
         self.intake.close()
         self.pipeline.close()
         self.parsers.close()
+        with contextlib.suppress(sqlite3.Error):  # a full disk: the next daemon learns again
+            self.memory_log.save(all_of_it=True)
         self.store.close()
         self.database.close()
 
@@ -257,6 +264,7 @@ class Engine:
         jobs.add("deepen", self._deepen, every_s=SAFETY_S)
         jobs.add("housekeeping", self._keep_house, every_s=HOUSEKEEPING_S)
         every_s = self._watch.reconcile_interval_minutes * 60
+        jobs.add("memory", self.memory_log.save, every_s=SAVE_EVERY_S)
         jobs.add("reconcile", lambda: self._ask_for_scans("interval"), every_s=every_s, jitter_s=every_s / 10)
         jobs.add("poll", self._poll_unwatched, every_s=POLL_UNWATCHED_S)
         jobs.add("collect", self._collect, every_s=3600.0, jitter_s=600.0)
@@ -264,6 +272,10 @@ class Engine:
 
     def _stop_working(self) -> bool:
         return self.paused or self.stopping
+
+    def _stop_bulk(self) -> bool:
+        """Whether nothing may be indexed now: as above, or the rest of the machine needs its memory."""
+        return self._stop_working() or self.memory.recent_pressure().outside
 
     def _scan(self) -> None:
         if self._stop_working():
@@ -274,9 +286,9 @@ class Engine:
         self.progressed()
 
     def _drain(self) -> None:
-        if self._stop_working():
+        if self._stop_bulk():
             return
-        done = self.pipeline.drain(self._stop_working, self.progressed)
+        done = self.pipeline.drain(self._stop_bulk, self.progressed)
         if done:
             self.notes.pop("disk", None)
         if done and not self.stopping:
@@ -286,11 +298,11 @@ class Engine:
         self.progressed()
 
     def _deepen(self) -> None:
-        if not self._deep_enabled or self._stop_working():
+        if not self._deep_enabled or self._stop_bulk():
             return
         try:
             # New text first: the deep tier gives way to the queue.
-            self.pipeline.deepen(lambda: self._stop_working() or self.queue.counts().pending > 0, self.progressed)
+            self.pipeline.deepen(lambda: self._stop_bulk() or self.queue.counts().pending > 0, self.progressed)
         except BrokenBundle as problem:
             self.notes["bundle"] = f"no deep tier: {problem}"
         except NotNow as problem:
@@ -305,10 +317,17 @@ class Engine:
             log.debug("the embedding worker left: idle")
         if self.search.last_asked < time.monotonic() - RELEASE_AFTER_S:
             self.store.vectors.release()
-        self.governor.relieve()
+        self._follow_outside(self.governor.relieve())
         if not self.watcher.alive:
             self._say("the watcher's thread ended: every root is compared with the disk from now on")
             self._ask_for_scans("the watcher ended")
+
+    def _follow_outside(self, pressure: Pressure) -> None:
+        if pressure.outside:
+            self.notes["outside"] = f"indexing waits for other programs' memory: {pressure.reason}"
+        elif self.notes.pop("outside", None) and not self.stopping:
+            self.wake()
+            self.jobs.wake("deepen")
 
     def _ask_for_scans(self, reason: str) -> None:
         self.roots.request_rescan(list(self._views), reason)

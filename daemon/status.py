@@ -129,22 +129,9 @@ class Status:
                 "oldest_age_s": round(counts.oldest_age_s, 3),
                 "quarantined": counts.quarantined,
             },
-            "memory": {
-                "profile": stats.profile,
-                "limit_mb": round(stats.limit_bytes / MB, 1),
-                "used_mb": round(stats.used_bytes / MB, 1),
-                "daemon_mb": round(stats.own_bytes / MB, 1),
-                "worker_mb": round(stats.worker_bytes / MB, 1),
-                "peak_mb": round(stats.peak_bytes / MB, 1),
-                "level": str(stats.level),
-                "gc_runs": stats.gc_runs,
-                "refreshes": stats.refreshes,
-                "recycles": stats.recycles,
-                "kills": stats.kills,
-            },
+            "memory": self._memory(),
             "processes": [
-                {"pid": process.pid, "role": process.role, "mb": round(process.used_bytes / MB, 1)}
-                for process in stats.processes
+                {"pid": process.pid, "role": process.role, "mb": _mb(process.used_bytes)} for process in stats.processes
             ],
             "workers": {
                 "embedded": engine.embedding.embedded,
@@ -157,6 +144,37 @@ class Status:
             "environment": self._environment,
             "notes": [*engine.notes.values(), *engine.memory.config.notes],
             "last_error": engine.last_error or None,
+        }
+
+    def _memory(self) -> dict[str, Any]:
+        stats = self._engine.memory.stats()
+        return {
+            "profile": stats.profile,
+            "limit_mb": _mb(stats.limit_bytes),
+            "used_mb": _mb(stats.used_bytes),
+            "daemon_mb": _mb(stats.own_bytes),
+            "worker_mb": _mb(stats.worker_bytes),
+            "peak_mb": _mb(stats.peak_bytes),
+            "level": str(stats.level),
+            "gc_runs": stats.gc_runs,
+            "gc_freed_mb": _mb(stats.gc_freed_bytes),
+            "refreshes": stats.refreshes,
+            "recycles": stats.recycles,
+            "kills": stats.kills,
+            "outside": stats.outside,
+            "available_mb": None if stats.available_bytes is None else _mb(stats.available_bytes),
+            "prediction": {
+                "predictions": stats.prediction.predictions,
+                "within": round(stats.prediction.within, 4),
+                "under": round(stats.prediction.under, 4),
+            },
+            "trend": {
+                "mb_per_hour": round(stats.trend.mb_per_hour, 2),
+                "floor_mb_per_hour": round(stats.trend.floor_mb_per_hour, 2),
+                "span_s": round(stats.trend.span_seconds, 1),
+            },
+            "timeline": self._engine.memory_log.timeline(),
+            "recommendations": list(self._engine.memory.recommendations()),
         }
 
     def roots(self) -> list[dict[str, Any]]:
@@ -220,3 +238,7 @@ class Status:
             return None
         rate = (done - stood) / (now - began) if now > began else 0.0
         return round((total - done) / rate, 1) if rate else None
+
+
+def _mb(amount_bytes: int) -> float:
+    return round(amount_bytes / MB, 1)

@@ -138,8 +138,8 @@ class Governor:
 
     # Making room
 
-    def relieve(self) -> None:
-        """Under pressure: collect garbage here and in the workers, and let those go that nobody uses."""
+    def relieve(self) -> Pressure:
+        """Look; under pressure collect garbage here and in the workers, and let those go that nobody uses."""
         pressure = self.memory.check_memory_pressure()
         if pressure.should_gc:
             self.memory.collect_garbage("pressure" if pressure.level or pressure.outside else "interval")
@@ -148,6 +148,7 @@ class Governor:
             for slot in self._idle_slots():
                 if not slot.retire_if_idle(since=time.monotonic() - rest):
                     slot.trim_if_idle()
+        return pressure
 
     def close(self) -> None:
         """Wake everyone who waits, and stop looking. The slots are closed by their owners, before."""

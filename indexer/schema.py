@@ -23,7 +23,8 @@ CREATE TABLE roots (
 CREATE TABLE files (
     id INTEGER PRIMARY KEY, root_id INTEGER NOT NULL REFERENCES roots(id), relpath BLOB NOT NULL,
     dev INTEGER, inode INTEGER, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, looked_ns INTEGER NOT NULL,
-    hash BLOB, language TEXT NOT NULL, lines INTEGER NOT NULL, chunks INTEGER NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    hash BLOB, language TEXT NOT NULL, lines INTEGER NOT NULL, chunks INTEGER NOT NULL, outcome TEXT NOT NULL,
+    reason TEXT NOT NULL,
     UNIQUE (root_id, relpath)
 );
 
@@ -67,12 +68,25 @@ CREATE TABLE rescans (root_id INTEGER PRIMARY KEY, generation INTEGER NOT NULL,
     reason TEXT NOT NULL, requested_at REAL NOT NULL);
 """
 
+# One row per minute or more, bounded by its writer (daemon/memory_log.py): wall clock, then bytes of daemon and workers
+# (own_low: of the daemon alone).
+MEMORY_SAMPLES = """
+CREATE TABLE memory_samples (at REAL PRIMARY KEY, used INTEGER NOT NULL, peak INTEGER NOT NULL, low INTEGER NOT NULL,
+    own_low INTEGER NOT NULL) WITHOUT ROWID
+"""
+
 
 @migrations()
 def first_tables(db: sqlite_utils.Database) -> None:
     """Make version 1."""
     for statement in _statements(TABLES):
         db.execute(statement)
+
+
+@migrations()
+def memory_samples(db: sqlite_utils.Database) -> None:
+    """Keep what memory did."""
+    db.execute(MEMORY_SAMPLES)
 
 
 def _statements(script: str) -> list[str]:

@@ -1,0 +1,99 @@
+"""What is known of memory beyond the daemon's life: what the predictor learned, and what was used, minute by minute.
+
+Rows of `memory_samples` are bounded in number; an idle daemon, whose usage doesn't move, writes one every ten minutes.
+Leaves looking and learning to `ctx42d.memory`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+
+from ctx42d.indexer.database import Database
+from ctx42d.memory.history import Sample
+from ctx42d.memory.manager import MemoryManager
+
+log = logging.getLogger("ctx42d.memory")
+
+MB = 2**20
+KEPT_ROWS = 7 * 24 * 60
+SAVE_EVERY_S = 60.0
+IDLE_SAVE_EVERY_S = 600.0
+MOVED_BYTES = 4 * MB
+TIMELINE_S = 3600.0
+TIMELINE_POINTS = 60
+
+INSERT = "INSERT OR REPLACE INTO memory_samples (at, used, peak, low, own_low) VALUES (?, ?, ?, ?, ?)"
+FORGET = "DELETE FROM memory_samples WHERE at <= (SELECT at FROM memory_samples ORDER BY at DESC LIMIT 1 OFFSET ?)"
+PEAKS = "SELECT at, peak FROM memory_samples WHERE at > ? ORDER BY at"
+
+
+class MemoryLog:
+    """Keeps samples and the predictor's state in the index database."""
+
+    def __init__(
+        self, database: Database, memory: MemoryManager, model: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        """`model`: digest of the model that the predictor learns; what was learned of another one is forgotten."""
+        self._database, self._memory, self._model, self._clock = database, memory, model, clock
+        self._offset_s = clock() - time.monotonic()  # of the samples' clock to ours
+        self._saved_at_s = 0.0  # of the newest sample written, monotonic
+        self._saved_used = 0
+        self._saved_state = ""
+
+    def load(self) -> None:
+        """Let the predictor go on from what the last daemon learned."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'predictor'").fetchone()
+        if row is None:
+            return
+        try:
+            kept = json.loads(row[0])
+            if kept["model"] == self._model:
+                self._memory.learned(kept["state"])
+                self._saved_state = row[0]
+        except (ValueError, KeyError, TypeError) as problem:
+            log.debug("what was learned of memory can't be used: %s", problem)
+
+    def save(self, *, all_of_it: bool = False) -> None:
+        """Write what is new, unless so little moved that it can wait. Raises sqlite3.Error."""
+        new = [sample for sample in self._memory.samples() if sample.at_seconds > self._saved_at_s]
+        state = json.dumps({"model": self._model, "state": self._memory.predictor.state()})
+        if not new or not (all_of_it or self._worth_it(new, state)):
+            return
+        with self._database.transaction() as connection:
+            connection.execute(INSERT, self._row(new))
+            connection.execute(FORGET, (KEPT_ROWS,))
+            if state != self._saved_state:
+                connection.execute("INSERT OR REPLACE INTO meta VALUES ('predictor', ?)", (state,))
+        self._saved_at_s, self._saved_used, self._saved_state = new[-1].at_seconds, new[-1].used_bytes, state
+
+    def timeline(self) -> list[tuple[float, float]]:
+        """The peaks of the last hour as (seconds ago, MB), oldest first, at most 60, restarts included."""
+        now = self._clock()
+        with self._database.reading() as connection:
+            peaks = connection.execute(PEAKS, (now - TIMELINE_S,)).fetchall()
+        samples = self._memory.samples()
+        peaks += [(s.at_seconds + self._offset_s, s.peak_bytes) for s in samples if s.at_seconds > self._saved_at_s]
+        width = TIMELINE_S / TIMELINE_POINTS
+        highest: dict[int, int] = {}
+        for at, peak in peaks:
+            slot = int((now - at) / width)
+            if 0 <= slot < TIMELINE_POINTS:
+                highest[slot] = max(peak, highest.get(slot, 0))
+        return [(slot * width, round(highest[slot] / MB, 1)) for slot in sorted(highest, reverse=True)]
+
+    def _worth_it(self, new: list[Sample], state: str) -> bool:
+        moved = max(abs(bound - self._saved_used) for s in new for bound in (s.peak_bytes, s.low_bytes)) >= MOVED_BYTES
+        return moved or state != self._saved_state or new[-1].at_seconds - self._saved_at_s >= IDLE_SAVE_EVERY_S
+
+    def _row(self, samples: list[Sample]) -> tuple[float, int, int, int, int]:
+        return (
+            samples[-1].at_seconds + self._offset_s,
+            samples[-1].used_bytes,
+            max(sample.peak_bytes for sample in samples),
+            min(sample.low_bytes for sample in samples),
+            min(sample.own_low_bytes for sample in samples),
+        )

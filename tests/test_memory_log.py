@@ -1,0 +1,105 @@
+"""What is kept of memory over the daemon's life, and how it is drawn."""
+
+from pathlib import Path
+
+from ctx42d.daemon import memory_log
+from ctx42d.daemon.cli_memory import drawn, memory_lines
+from ctx42d.daemon.memory_log import MemoryLog
+from ctx42d.indexer.database import Database
+from ctx42d.memory.config import MemoryConfig
+from ctx42d.memory.manager import MemoryManager
+from ctx42d.memory.predictor import Predictor
+
+MB = 2**20
+
+
+def manager() -> MemoryManager:
+    return MemoryManager(MemoryConfig(max_mb=256, history_interval_seconds=0.01))
+
+
+def rows(database: Database) -> int:
+    with database.reading() as connection:
+        return int(connection.execute("SELECT count(*) FROM memory_samples").fetchone()[0])
+
+
+def test_what_was_learned_is_known_after_a_restart(tmp_path: Path) -> None:
+    database = Database(tmp_path / "index.db")
+    first = manager()
+    first.check_memory_pressure()
+    for _ in range(5):
+        first.predictor.observe(2, 256, 31 * MB)
+    MemoryLog(database, first, "model").save()
+    second = manager()
+    MemoryLog(database, second, "model").load()
+    assert second.predicted_peak_bytes(2, 256) == first.predicted_peak_bytes(2, 256)
+    database.close()
+
+
+def test_what_was_learned_of_another_model_is_forgotten(tmp_path: Path) -> None:
+    database = Database(tmp_path / "index.db")
+    first = manager()
+    first.check_memory_pressure()
+    first.predictor.observe(2, 256, 90 * MB)
+    MemoryLog(database, first, "one model").save()
+    second = manager()
+    MemoryLog(database, second, "another").load()
+    assert second.predictor.state() == Predictor().state()
+    database.close()
+
+
+def test_a_damaged_state_is_passed_over(tmp_path: Path) -> None:
+    database = Database(tmp_path / "index.db")
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO meta VALUES ('predictor', '{\"model\": 1')")
+    memory = manager()
+    MemoryLog(database, memory, "model").load()
+    assert memory.predictor.state() == Predictor().state()
+    database.close()
+
+
+def test_samples_are_bounded_and_their_peaks_are_the_timeline(tmp_path: Path) -> None:
+    database = Database(tmp_path / "index.db")
+    memory = manager()
+    memory.check_memory_pressure()
+    log = MemoryLog(database, memory, "model")
+    log.save(all_of_it=True)
+    with database.transaction() as connection:
+        connection.executemany(
+            memory_log.INSERT, [(float(second), MB, MB, MB, MB) for second in range(memory_log.KEPT_ROWS + 50)]
+        )
+    memory.check_memory_pressure()
+    memory.predictor.observe(1, 8, MB)
+    while len(memory.samples()) < 2:
+        memory.check_memory_pressure()
+    log.save(all_of_it=True)
+    assert rows(database) == memory_log.KEPT_ROWS
+    ago_s, peak_mb = log.timeline()[-1]
+    assert ago_s < 120
+    assert peak_mb > 5
+    database.close()
+
+
+def test_while_nothing_moves_nothing_is_written(tmp_path: Path) -> None:
+    database = Database(tmp_path / "index.db")
+    memory = manager()
+    memory.check_memory_pressure()
+    log = MemoryLog(database, memory, "model")
+    log.save()
+    for _ in range(3):
+        memory.check_memory_pressure()
+        log.save()
+    assert rows(database) == 1
+    database.close()
+
+
+def test_the_hour_is_drawn_as_a_block_a_minute_the_newest_last() -> None:
+    row = drawn([(3590.0, 10.0), (61.0, 128.0), (0.0, 255.9)], 256.0)
+    assert len(row) == 60
+    assert (row[0], row[-2], row[-1]) == ("▁", "▅", "█")
+    assert set(row[1:-2]) == {" "}
+
+
+def test_advice_is_shown_and_what_an_older_daemon_does_not_send_is_left_out() -> None:
+    memory = {"daemon_mb": 50, "worker_mb": 0, "limit_mb": 256, "gc_runs": 1, "refreshes": 0, "recycles": 0, "kills": 0}
+    assert memory_lines({"memory": memory})[-1].strip() == "gc runs 1, refreshes 0, recycles 0, kills 0"
+    assert memory_lines({"memory": {**memory, "recommendations": ["raise it"]}})[-1].strip() == "advice: raise it"
