@@ -1,0 +1,60 @@
+"""The documentation says what there is, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from ctx42d.daemon.cli import COMMANDS
+from ctx42d.daemon.config import ENVIRONMENT
+
+TOP = Path(__file__).resolve().parent.parent
+README = (TOP / "README.md").read_text()
+PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md")), TOP / "bench" / "RESULTS.md"]
+COMING = {"service", "mcp"}
+CGROUP_FILES = {"memory.high", "memory.max", "memory.current", "memory.events"}
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - COMING))
+def test_every_command_is_in_the_readme(name: str) -> None:
+    assert re.search(rf"`(?:ctx42d )?{name}\b|ctx42d {name}\b", README) or name == "run"
+
+
+def test_every_command_in_the_documentation_exists() -> None:
+    named = {name for page in PAGES for name in re.findall(r"(?:`|\$ |bin/)ctx42d ([a-z]+)", page.read_text())}
+    assert named <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("variable", [*ENVIRONMENT.values(), "CTX42D_HOME"])
+def test_every_environment_variable_is_in_the_readme(variable: str) -> None:
+    assert variable in README
+
+
+def test_every_key_named_in_the_documentation_exists() -> None:
+    sections = tomllib.loads((TOP / "config.toml").read_text())
+    keys = {f"{section}.{key}" for section, table in sections.items() for key in table}
+    named = {
+        name
+        for page in PAGES
+        for name in re.findall(r"`([a-z]+\.[a-z_]+)`", page.read_text())
+        if name.partition(".")[0] in sections and not name.endswith((".py", ".md", ".toml"))
+    }
+    assert named - CGROUP_FILES <= keys
+
+
+def test_every_key_of_the_configuration_is_explained_above_it() -> None:
+    lines = (TOP / "config.toml").read_text().splitlines()
+    keys = [i for i, line in enumerate(lines) if re.match(r"[a-z_]+ = ", line)]
+    unexplained = [
+        lines[i] for i in keys if not lines[i - 1].startswith("#") and not re.match(r"[a-z_]+ = ", lines[i - 1])
+    ]
+    assert unexplained == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
