@@ -1,11 +1,13 @@
 """What the tests of the whole service share: a home of its own, the real commands as processes, and the real daemon."""
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +22,7 @@ PROGRAM = [sys.executable, "-P", "-c", "from ctx42d.daemon.cli import main; main
 SERVICE = [sys.executable, "-P", "-m", "ctx42d.daemon.service"]
 OURS = ("CTX42D_HOME", "MEMORY_PROFILE", "MEMORY_MAX_HEAP_SIZE", "MEMORY_BATCH_SIZE", "NOTIFY_SOCKET")
 NO_DEEP = "[deep]\nenabled = false\n"  # what a test of files and roots doesn't need
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
 LONG_S = 60.0  # the machine may be busy
 
 
@@ -40,12 +43,12 @@ class Home:
     """A CTX42D_HOME, and the commands of the user who owns it."""
 
     def __init__(
-        self, folder: Path, settings: str = "", *, environ: Mapping[str, str] | None = None, uid: int | None = None
+        self, folder: Path, settings: str = "", *, environ: Mapping[str, str] | None = None, mortal: bool = False
     ) -> None:
-        """With `uid` every command, and so the daemon, runs as that user: needs root."""
+        """`mortal`: permissions bind the commands, and so the daemon, even where root runs them."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self.uid = uid
+        self.mortal = mortal and os.getuid() == 0
         if settings:
             (folder / "config.toml").write_text(settings)
         inherited = {name: value for name, value in os.environ.items() if name not in OURS}
@@ -60,7 +63,7 @@ class Home:
             env=self.environ,
             cwd=cwd,
             timeout=within_s,
-            **self._as_user(),
+            preexec_fn=obey_permissions if self.mortal else None,
         )
         said = Said(done.returncode, *(os.fsdecode(stream) for stream in (done.stdout, done.stderr)))
         assert "Traceback" not in said.err
@@ -99,7 +102,7 @@ class Home:
 
     def begin(self, *arguments: str, program: list[str] = PROGRAM, **options: Any) -> subprocess.Popen[bytes]:
         """Start a command that goes on; it is the caller's to end."""
-        return subprocess.Popen([*program, *arguments], env=self.environ, cwd="/", **self._as_user(), **options)
+        return subprocess.Popen([*program, *arguments], env=self.environ, cwd="/", **options)
 
     @property
     def socket(self) -> Path:
@@ -156,9 +159,6 @@ class Home:
                 os.kill(pid, signal.SIGKILL)
         assert not left, f"still there after `ctx42d down`: {left}"
 
-    def _as_user(self) -> dict[str, Any]:
-        return {} if self.uid is None else {"user": self.uid, "group": self.uid, "extra_groups": []}
-
 
 @contextmanager
 def service(folder: Path, settings: str = "", **options: Any) -> Iterator[Home]:
@@ -168,6 +168,28 @@ def service(folder: Path, settings: str = "", **options: Any) -> Iterator[Home]:
         yield home
     finally:
         home.stop()
+
+
+def obey_permissions() -> None:
+    """Give up root's privilege to read and write everything, from the next exec on. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def permissions_bind() -> bool:
+    """Say whether a command can be made to obey permissions here."""
+    listed = [sys.executable, "-c", "import os, sys; os.listdir(sys.argv[1])"]
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o000)
+        try:
+            done = subprocess.run(
+                [*listed, folder], preexec_fn=obey_permissions if os.getuid() == 0 else None, capture_output=True
+            )
+        except subprocess.SubprocessError:  # not allowed to give it up
+            return False
+    return b"PermissionError" in done.stderr
 
 
 def wait_until(true: Callable[[], object], within_s: float = LONG_S) -> None:
