@@ -47,7 +47,7 @@ class ParserPool:
         load = wire.Load(deep=False)
         self.slots = [WorkerSlot(f"parser {i + 1}", command, settings, governor, load) for i in range(self.width)]
         self._governor = governor
-        self._max_chars, self._max_file_bytes = max_chars, max_file_bytes
+        self._max_chars, self.max_file_bytes = max_chars, max_file_bytes
         self._idle_seconds = settings.idle_seconds
         self._changed = threading.Condition()
         self._free = set(range(self.width))
@@ -98,7 +98,7 @@ class ParserPool:
     def _may_start(self, index: int) -> bool:
         if len(self._free) == self.width:  # nobody works: whatever room it takes is waited for
             return True
-        return self._governor.fits(self.slots[index], Need(*2 * [_peak_bytes([self._max_file_bytes])]))
+        return self._governor.fits(self.slots[index], Need(*2 * [_peak_bytes([self.max_file_bytes])]))
 
     def _give(self, index: int) -> None:
         with self._changed:
@@ -108,7 +108,7 @@ class ParserPool:
     def _attempt(self, slot: WorkerSlot) -> Callable[[Sequence[wire.FileToParse]], list[wire.ParsedFile]]:
         def attempt(files: Sequence[wire.FileToParse]) -> list[wire.ParsedFile]:
             keys = [file.key for file in files]
-            request = wire.Parse(list(files), self._max_chars, self._max_file_bytes)
+            request = wire.Parse(list(files), self._max_chars, self.max_file_bytes)
 
             def verify(reply: wire.Parsed) -> str | None:
                 return None if [f.key for f in reply.files] == keys else "it answered about other files"
@@ -120,7 +120,7 @@ class ParserPool:
         return attempt
 
     def _need(self, files: Sequence[wire.FileToParse]) -> Need:
-        sizes = [min(_size_bytes(file.path), self._max_file_bytes) for file in files]
+        sizes = [min(_size_bytes(file.path), self.max_file_bytes) for file in files]
         return Need(_peak_bytes(sizes), _peak_bytes([max(sizes)]), len(files))
 
 

@@ -164,8 +164,8 @@ class Pipeline:
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
             return lambda: self._skip(lease, reason)
-        if not stat.S_ISREG(found.st_mode):
-            return lambda: self._forget(lease)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > self._parsers.max_file_bytes:
+            return lambda: self._forget(lease)  # as a scan sees it, which passes such files over
         known = self._store.known(lease.root_id, lease.relpath)
         if known and is_unchanged(known, stamp_of(found)):
             return None
