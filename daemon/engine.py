@@ -86,7 +86,7 @@ class Engine:
         self.store = Store(self.database, data, {"static": STATIC_DIMS, "deep": manifest.dims}, signature)
         self.queue = WorkQueue(self.database, QueueSettings(**config.section("queue")))
         command = worker_command(bundle.DEFAULT_BUNDLE, 1)
-        self.governor = Governor(memory, worker, say=self._say)
+        self.governor = Governor(memory, worker, say=self._say, relief=self.store.vectors.release)
         self.memory_log = MemoryLog(self.database, memory, manifest.deep_digest)
         self.memory_log.load()
         self.parsers = ParserPool(

@@ -60,11 +60,16 @@ class Governor:
     """Shares one ceiling between all workers. Thread-safe."""
 
     def __init__(
-        self, memory: MemoryManager, settings: WorkerSettings, *, say: Callable[[str], None] = lambda _: None
+        self,
+        memory: MemoryManager,
+        settings: WorkerSettings,
+        *,
+        say: Callable[[str], None] = lambda _: None,
+        relief: Callable[[], None] = lambda: None,
     ) -> None:
-        """`say` hears one sentence per worker that is killed or recycled."""
+        """`say` hears one sentence per worker that is killed or replaced; `relief` gives back what this process can."""
         self.memory = memory
-        self._settings, self._say = settings, say
+        self._settings, self._say, self._relief = settings, say, relief
         self._slots: list[WorkerSlot] = []
         self._gate = threading.Lock()  # one worker starts at a time, and nobody is admitted meanwhile
         self._freed = threading.Condition()
@@ -144,6 +149,7 @@ class Governor:
         if pressure.should_gc:
             self.memory.collect_garbage("pressure" if pressure.level or pressure.outside else "interval")
         if pressure.level >= Level.ELEVATED or pressure.outside:
+            self._relief()
             rest = 0.0 if pressure.should_pause else REST_SECONDS
             for slot in self._idle_slots():
                 if not slot.retire_if_idle(since=time.monotonic() - rest):
@@ -253,6 +259,7 @@ class Governor:
         left = deadline - time.monotonic()
         if left <= 0 or self._closed.is_set():
             raise NotNow(f"no room in memory: {self.memory.recent_pressure().reason}")
+        self._relief()
         with self._freed:
             self._freed.wait(min(left, RECHECK_SECONDS))
 
