@@ -3,7 +3,7 @@
 GREETING: `honest` (the default), `mute` never greets, `early` leaves before it greets, `stranger` speaks another
 protocol, `babbler` greets with text, `rude` answers a question nobody asked, `unloadable` dies when it gets ready.
 Afterwards the word in front of ":" in a text to embed, or in a file's name, says what it does. All else is answered
-well: with a vector of 8 ones, or with `skipped`.
+well: with a vector of 32 ones, or with `skipped`.
 """
 
 import os
@@ -14,7 +14,7 @@ import threading
 
 from ctx42d.indexer import wire
 
-DIMS = 8
+DIMS = 32
 ROW = b"\x01" * DIMS + struct.pack("<f", 1.0)
 
 
