@@ -1,0 +1,320 @@
+"""The socket, from outside: who may connect, what a wrong request is told, and clients that leave, push or pile up."""
+
+import contextlib
+import json
+import os
+import socket
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ctx42d.daemon.config import load
+from ctx42d.daemon.control import MOST_REQUEST_BYTES, Control
+from ctx42d.daemon.engine import Engine, make_memory
+from ctx42d.daemon.methods import MethodError, Methods
+from ctx42d.daemon.paths import make_private
+from ctx42d.daemon.version import VERSION
+
+Eventually = Callable[..., None]
+LONG_S = 30.0
+
+
+class Talk:
+    """One client's connection."""
+
+    def __init__(self, path: Path) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(LONG_S)
+        self.socket.connect(os.fspath(path))
+        self.lines = self.socket.makefile("rb")
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def read(self) -> Any:
+        """The next answer; None at the end of the stream."""
+        line = self.lines.readline()
+        return json.loads(line) if line else None
+
+    def ask(self, method: object, params: object = None, serial: object = 1) -> Any:
+        request = {"jsonrpc": "2.0", "id": serial, "method": method}
+        if params is not None:
+            request["params"] = params
+        self.send(json.dumps(request).encode() + b"\n")
+        return self.read()
+
+    def close(self) -> None:
+        self.lines.close()
+        self.socket.close()
+
+
+class Desk:
+    """A control over methods that tests can hold up."""
+
+    def __init__(self, folder: Path) -> None:
+        make_private(folder)
+        self.path = folder / "ctx42d.sock"
+        self.go_on = threading.Event()
+        self.calls: list[str] = []
+        self.control = Control(self.path, self.call)
+        self.control.start()
+        self.talks: list[Talk] = []
+
+    def call(self, method: str, params: object) -> dict[str, Any]:
+        self.calls.append(method)
+        return {
+            "echo": lambda: {"params": params},
+            "slow": lambda: {"waited": self.go_on.wait(LONG_S)},
+            "large": lambda: {"text": "x" * 5_000_000},
+            "refuse": lambda: self.refuse(),
+            "break": lambda: {"never": 1 // 0},
+            "lookup": lambda: {}["a key that is missing"],
+        }[method]()
+
+    def refuse(self) -> dict[str, Any]:
+        raise MethodError("it can't be done: try tomorrow", -32001)
+
+    def talk(self) -> Talk:
+        self.talks.append(Talk(self.path))
+        return self.talks[-1]
+
+    def close(self) -> None:
+        self.go_on.set()
+        self.control.close()
+        for talk in self.talks:
+            talk.close()
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path / "run")
+    yield made
+    made.close()
+
+
+def test_only_the_user_may_open_the_folder_and_the_socket(desk: Desk) -> None:
+    assert stat.S_IMODE(desk.path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(desk.path.parent.stat().st_mode) == 0o700
+
+
+def test_the_umask_is_as_it_was(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        Control(tmp_path / "s", lambda *_: {}).close()
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+
+
+def test_an_answer_carries_the_requests_id_and_our_version(desk: Desk) -> None:
+    talk = desk.talk()
+    for serial in (1, "a", 2.5, None, "🦊"):
+        answer = talk.ask("echo", {"x": "größe"}, serial)
+        assert answer == {"jsonrpc": "2.0", "id": serial, "version": VERSION, "result": {"params": {"x": "größe"}}}
+
+
+def test_requests_of_one_client_are_answered_in_order(desk: Desk) -> None:
+    talk = desk.talk()
+    lines = [json.dumps({"id": i, "method": "echo", "params": i}) for i in range(100)]
+    talk.send("\n".join(lines).encode() + b"\n")
+    assert [talk.read()["id"] for _ in range(100)] == list(range(100))
+
+
+def test_a_request_without_an_id_gets_no_answer(desk: Desk) -> None:
+    talk = desk.talk()
+    talk.send(b'{"method": "echo"}\n{"method": "no such"}\n')
+    assert talk.ask("echo", serial=7)["id"] == 7
+    assert desk.calls == ["echo", "no such", "echo"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        (b"hello", -32700, "not JSON"),
+        (b"", -32700, "not JSON"),
+        (b"\xff\xfe\x00", -32700, "not JSON"),
+        (b'{"id": 1, "method": "echo"', -32700, "not JSON"),
+        (b"[" * 200_000, -32700, "not JSON"),
+        (b"[]", -32600, "not a JSON-RPC request"),
+        (b"null", -32600, "not a JSON-RPC request"),
+        (b'"echo"', -32600, "not a JSON-RPC request"),
+        (b"{}", -32600, "not a JSON-RPC request"),
+        (b'{"id": 1, "method": 5}', -32600, "not a JSON-RPC request"),
+        (b'{"id": [], "method": "echo"}', -32600, '"id" has to be'),
+        (b'{"id": true, "method": "echo"}', -32600, '"id" has to be'),
+        (b'{"id": 1, "method": "no such"}', -32601, "there is no method 'no such'"),
+        (b'{"id": 1, "method": "refuse"}', -32001, "it can't be done: try tomorrow"),
+        (b'{"id": 1, "method": "break"}', -32603, "break failed in the daemon (ZeroDivisionError"),
+        (b'{"id": 1, "method": "lookup"}', -32603, "lookup failed in the daemon (KeyError"),
+    ],
+    ids=range(16),
+)
+def test_a_wrong_request_is_told_what_is_wrong_and_the_connection_goes_on(
+    desk: Desk, line: bytes, code: int, message: str
+) -> None:
+    talk = desk.talk()
+    talk.send(line + b"\n")
+    error = talk.read()["error"]
+    assert error["code"] == code
+    assert message in error["message"]
+    assert "\n" not in error["message"]
+    assert "result" in talk.ask("echo")
+
+
+def test_a_request_that_is_too_long_is_refused_and_the_connection_ends(desk: Desk) -> None:
+    talk = desk.talk()
+
+    def push() -> None:
+        with contextlib.suppress(OSError):  # the other end may leave before it has read everything
+            talk.send(b'{"method": "' + b"x" * (MOST_REQUEST_BYTES + 1000) + b'"}\n')
+
+    pushing = threading.Thread(target=push)
+    pushing.start()
+    error = talk.read()["error"]
+    pushing.join(LONG_S)
+    assert error == {"code": -32600, "message": f"a request may have at most {MOST_REQUEST_BYTES} bytes"}
+    with contextlib.suppress(ConnectionResetError):
+        assert talk.read() is None
+    assert "result" in desk.talk().ask("echo")
+
+
+def test_a_long_request_within_the_limit_is_answered(desk: Desk) -> None:
+    text = "x" * (MOST_REQUEST_BYTES - 200)
+    assert desk.talk().ask("echo", {"text": text})["result"]["params"]["text"] == text
+
+
+def test_a_client_that_sends_half_a_request_and_leaves_harms_nobody(desk: Desk, eventually: Eventually) -> None:
+    for data in (b"", b'{"id": 1, "meth', b'{"id": 1, "method": "slow"}\n', b'{"id": 1, "method": "large"}\n'):
+        talk = desk.talk()
+        talk.send(data)
+        talk.close()
+    desk.go_on.set()
+    assert "result" in desk.talk().ask("echo")
+    desk.talks[-1].close()
+    eventually(lambda: not desk.control._clients)
+
+
+def test_a_client_that_has_said_all_it_will_still_gets_its_answers(desk: Desk) -> None:
+    talk = desk.talk()
+    talk.send(b'{"id": 1, "method": "echo"}\n{"id": 2, "method": "echo"}')  # the last without its newline
+    talk.socket.shutdown(socket.SHUT_WR)
+    assert [talk.read()["id"], talk.read()["id"], talk.read()] == [1, 2, None]
+
+
+def test_a_client_that_does_not_read_holds_up_nobody_else(desk: Desk) -> None:
+    lazy = desk.talk()
+    for i in range(3):
+        lazy.send(json.dumps({"id": i, "method": "large"}).encode() + b"\n")
+    for _ in range(5):
+        assert "result" in desk.talk().ask("echo")
+
+
+def test_fifty_clients_at_once_are_all_answered(desk: Desk) -> None:
+    answers: list[Any] = []
+
+    def ask(number: int) -> None:
+        talk = Talk(desk.path)
+        answers.extend(talk.ask("echo", {"n": number}, i)["result"]["params"]["n"] for i in range(5))
+        talk.close()
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG_S)
+    assert sorted(answers) == sorted(list(range(50)) * 5)
+
+
+def test_a_slow_request_holds_up_no_other_client(desk: Desk) -> None:
+    slow = desk.talk()
+    slow.send(b'{"id": 1, "method": "slow"}\n')
+    assert "result" in desk.talk().ask("echo")
+    desk.go_on.set()
+    assert slow.read()["result"] == {"waited": True}
+
+
+def test_closing_ends_every_connection_and_takes_the_socket_away(desk: Desk) -> None:
+    talks = [desk.talk() for _ in range(3)]
+    assert all("result" in talk.ask("echo") for talk in talks)
+    desk.control.close()
+    assert [talk.read() for talk in talks] == [None, None, None]
+    assert not desk.path.exists()
+    with socket.socket(socket.AF_UNIX) as late, pytest.raises(FileNotFoundError):
+        late.connect(os.fspath(desk.path))
+
+
+def test_the_socket_of_a_dead_daemon_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    dead = socket.socket(socket.AF_UNIX)
+    dead.bind(os.fspath(path))
+    dead.close()
+    control = Control(path, lambda *_: {"alive": True})
+    control.start()
+    talk = Talk(path)
+    assert talk.ask("any")["result"] == {"alive": True}
+    talk.close()
+    control.close()
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Talk]:
+    """A connection to the methods of a real engine."""
+    folder = tmp_path_factory.mktemp("engine")
+    (folder / "config.toml").write_text("[deep]\nenabled = false\n")
+    config = load(folder / "config.toml")
+    engine = Engine(folder, config, make_memory(config, {}))
+    control = Control(folder / "s", Methods(engine, lambda: None, default_k=10, wait_deep_ms=0).call)
+    engine.start()
+    control.start()
+    talk = Talk(folder / "s")
+    yield talk
+    talk.close()
+    control.close()
+    engine.stop()
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "named"),
+    [
+        ("search", {}, "query"),
+        ("search", {"query": 5}, "query"),
+        ("search", {"query": "x", "k": "ten"}, "k"),
+        ("search", {"query": "x", "k": 0}, "k is 0, allowed is 1 to 1000"),
+        ("search", {"query": "x", "k": 10**30}, "k"),
+        ("search", {"query": "x", "colour": "red"}, "colour"),
+        ("search", {"query": "x", "root": "relative/path"}, "relative/path is a relative path"),
+        ("search", {"query": "x", "root": "/a\0b"}, "is no path: it holds a NUL"),
+        ("search", ["x"], "object"),
+        ("search", "x", "object"),
+        ("sync", {"timeout_s": "soon"}, "timeout_s"),
+        ("sync", {"path": 7}, "path"),
+        ("status", {"x": 1}, "x"),
+        ("roots_add", {"paths": "/tmp"}, "paths"),
+        ("roots_add", {"paths": ["/no/such/folder"]}, "/no/such/folder does not exist"),
+        ("roots_add", {"paths": ["/etc/passwd"]}, "/etc/passwd is not a folder"),
+        ("roots_remove", {}, "path"),
+        ("reindex", {"path": None}, "path"),
+        ("why", {"path": "relative"}, "relative is a relative path"),
+    ],
+    ids=range(19),
+)
+def test_a_bad_parameter_is_refused_by_name(real: Talk, method: str, params: object, named: str) -> None:
+    error = real.ask(method, params)["error"]
+    assert error["code"] == -32602
+    assert named in error["message"]
+    assert "\n" not in error["message"]
+
+
+@pytest.mark.parametrize("method", ["status", "progress", "roots_list", "verify"])
+def test_methods_without_parameters_need_none(real: Talk, method: str) -> None:
+    assert "result" in real.ask(method)
+    assert "result" in real.ask(method, {})
+
+
+def test_a_question_may_be_any_string(real: Talk) -> None:
+    for text in ("", "\0", '"', "a AND (", "\ud800", "🦊", "x" * 1_000_000, "\udcff\udcfe caf\udce9 name"):
+        assert real.ask("search", {"query": text})["result"]["hits"] == []
