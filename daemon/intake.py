@@ -59,6 +59,8 @@ class Intake:
         self._changed = threading.Condition()
         self._held_since: dict[int, float] = {}
         self._owed: dict[int, str] = {}  # rescans that could not be written down yet
+        self._passing = threading.Lock()  # held from taking paths until they are queued
+        self._in_hand: list[Touched] = []
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="intake")
 
@@ -82,15 +84,18 @@ class Intake:
 
     def flush(self) -> None:
         """Queue everything that was touched so far, quiet or not; what git holds stays."""
-        with self._changed:
-            taken = self._debouncer.take(lambda key: not self._held(key[0], time.monotonic()))
-        self._pass_on(taken)
-        self._write_owed()
+        with self._passing:
+            with self._changed:
+                taken = self._debouncer.take(lambda key: not self._held(key[0], time.monotonic()))
+                self._in_hand = taken
+            self._pass_on(taken)
+            self._write_owed()
 
     def waiting(self, root_id: int | None = None) -> bool:
         """Whether touched paths (of a root) are not queued yet."""
         with self._changed:
-            return bool(self._owed) or any(root_id in (None, key[0]) for key in self._debouncer.peek())
+            left = [*self._in_hand, *self._debouncer.peek()]
+            return bool(self._owed) or any(root_id in (None, key[0]) for key in left)
 
     def close(self) -> None:
         """Queue what is left and stop."""
@@ -102,12 +107,14 @@ class Intake:
 
     def tick(self, now: float) -> float | None:
         """Queue what is due; return when to come again, None for when something happens."""
-        with self._changed:
-            due = self._debouncer.due(now)
-            held = [key for key in due if self._held(key[0], now)]
-            self._debouncer.put_back(held, now)
-        self._pass_on([key for key in due if key not in set(held)])
-        self._write_owed()
+        with self._passing:
+            with self._changed:
+                due = self._debouncer.due(now)
+                held = [key for key in due if self._held(key[0], now)]
+                self._debouncer.put_back(held, now)
+                self._in_hand = [key for key in due if key not in set(held)]
+            self._pass_on(self._in_hand)
+            self._write_owed()
         with self._changed:
             if self._owed:
                 return now + FULL_DISK_RECHECK_S
@@ -129,6 +136,12 @@ class Intake:
         return now - self._held_since.setdefault(root_id, now) < self._settings.git_lock_hold_seconds
 
     def _pass_on(self, keys: list[Touched]) -> None:
+        try:
+            self._enqueue(keys)
+        finally:
+            self._in_hand = []
+
+    def _enqueue(self, keys: list[Touched]) -> None:
         if not keys:
             return
         by_root: dict[int, dict[bytes, None]] = {}
