@@ -18,7 +18,7 @@ from ctx42d.indexer.roots import Root
 
 T = TypeVar("T")
 MB = 2**20
-REMEMBER_S = 0.5
+REMEMBER_S = 0.2
 WITHOUT_DEEP = "SELECT count(*) FROM vectors INDEXED BY vectors_without_deep WHERE deep IS NULL AND deep_error IS NULL"
 OF_ROOTS = "SELECT root_id, count(*), sum(chunks) FROM files WHERE outcome = 'indexed' GROUP BY root_id"
 WITHOUT_DEEP_OF_ROOT = """
@@ -90,10 +90,16 @@ class Status:
     def progress(self) -> dict[str, Any]:
         """What `up` draws."""
         engine = self._engine
-        counts, owed = engine.queue.counts(), self._owed()
+        # In the order in which work moves on (touched, owed, queued), so that none slips past between two looks.
+        on_its_way = engine.intake.waiting()
+        owed = self._owed()
+        counts = engine.queue.counts()
         files = sum(count[0] for count in self._roots().values())
+        searchable = not on_its_way and not owed and not counts.pending
         done, total = self._deep()
-        searchable = not owed and not counts.pending and not engine.intake.waiting()
+        if searchable and done >= total:  # remembered, maybe from before the last files came
+            self._deep.forget()
+            done, total = self._deep()
         deep = done >= total or not engine.deep_enabled or "bundle" in engine.notes
         phase = (
             "scanning" if owed and not counts.pending else "indexing" if not searchable else "idle" if deep else "deep"
