@@ -1,0 +1,172 @@
+"""From a question to hits over a real index: filters before ranking, fresh or stale, and any string at all."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from index_kit import DEEP_DIMS, Index, row_of
+
+from ctx42d.indexer.bundle import DEFAULT_BUNDLE
+from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.parsing import Parser
+from ctx42d.indexer.search import Answer, Query, Search, path_pattern
+from ctx42d.indexer.static import StaticTable
+from ctx42d.indexer.wire import FileToParse, Parse
+from ctx42d.memory.config import MemoryConfig
+from ctx42d.memory.manager import MemoryManager
+
+LIAR = Path(__file__).with_name("lying_worker.py")
+FILES = {
+    "src/http/client.py": "class HttpClient:\n    def send_request(self, url):\n        return self.pool.open(url)\n",
+    "src/http/pool.py": "def open_connection(host, port):\n    return socket.create_connection((host, port))\n",
+    "src/parse.go": "package parse\n\nfunc ParseRequest(data []byte) error {\n\treturn nil\n}\n",
+    "tests/test_client.py": "def test_send_request():\n    assert HttpClient().send_request('x')\n",
+    "docs/guide.md": "# Sending a request\n\nCall send_request with a url.\n",
+    "src2/other.py": "def unrelated_request():\n    pass\n",
+}
+
+
+class Library:
+    """A root with the files, indexed in this process, and a search over it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "tree"
+        table = StaticTable.load(DEFAULT_BUNDLE)
+        self.parser = Parser(table)
+        self.index = Index(folder / "index", self.root)
+        for name, text in FILES.items():
+            self.add(name, text)
+        command = [sys.executable, "-P", str(LIAR), "honest"]
+        self.embedding = EmbeddingService(memory_manager=MemoryManager(MemoryConfig(max_mb=6144)), command=command)
+        self.search = Search(self.index.database, self.index.store.vectors, table, self.embedding)
+        self.roots = {root.root_id: root for root in self.index.roots.all()}
+
+    def add(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        relpath = os.fsencode(name)
+        file = FileToParse(0, os.fsencode(path), relpath)
+        self.index.store.put(self.index.root_id, relpath, self.parser.parse(file, Parse([file], 1500, 2**20)))
+
+    def ask(
+        self, text: str, *, folder: str = "", language: str | None = None, path: str | None = None, deep_s: float = 0.0
+    ) -> Answer:
+        where = os.fsencode(os.path.normpath(self.root / folder)) if folder else None
+        return self.search.ask(Query(text, 10, where, language, path, deep_s), self.roots)
+
+    def found(self, text: str, *, folder: str = "", language: str | None = None, path: str | None = None) -> list[str]:
+        return [os.fsdecode(hit.relpath) for hit in self.ask(text, folder=folder, language=language, path=path).hits]
+
+    def close(self) -> None:
+        self.embedding.close()
+        self.index.close()
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    made = Library(tmp_path)
+    yield made
+    made.close()
+
+
+def test_a_definition_comes_first_before_its_test_and_its_documentation(library: Library) -> None:
+    found = library.found("send_request")
+    assert found[0] == "src/http/client.py"
+    assert {"tests/test_client.py", "docs/guide.md"} <= set(found)
+    assert library.found("test for send request")[0] == "tests/test_client.py"
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"folder": "src"}, {"src/http/client.py", "src/http/pool.py", "src/parse.go"}),
+        ({"folder": "src/http"}, {"src/http/client.py", "src/http/pool.py"}),
+        ({"folder": "src/http/pool.py"}, {"src/http/pool.py"}),
+        ({"folder": "nowhere"}, set()),
+        ({"language": "go"}, {"src/parse.go"}),
+        ({"language": "cobol"}, set()),
+        ({"path": "*.md"}, {"docs/guide.md"}),
+        ({"path": "src/**"}, {"src/http/client.py", "src/http/pool.py", "src/parse.go"}),
+        ({"path": "test_*"}, {"tests/test_client.py"}),
+        ({"folder": "src", "language": "python", "path": "client.*"}, {"src/http/client.py"}),
+    ],
+    ids=range(10),
+)
+def test_filters_leave_only_what_they_let_in(library: Library, filters: dict[str, str], expected: set[str]) -> None:
+    assert set(library.found("request connection", **filters)) == expected
+
+
+def test_a_folder_above_the_root_is_all_of_it_and_one_beside_it_is_nothing(library: Library, tmp_path: Path) -> None:
+    assert len(library.found("request", folder="..")) == len(FILES)
+    assert library.found("request", folder="../elsewhere") == []
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "matches"),
+    [
+        ("*.py", "a.py", True),
+        ("*.py", "src/deep/a.py", True),
+        ("src/*.py", "src/deep/a.py", True),
+        ("src/*.py", "lib/src/a.py", False),
+        ("**/a.py", "src/a.py", True),
+        ("a.py", "aa.py", False),
+        ("[ab].py", "src/b.py", True),
+        ("[", "src/[", True),
+        ("*", "new\nline", True),
+    ],
+)
+def test_a_glob_without_a_slash_matches_names_and_with_one_paths(glob: str, path: str, matches: bool) -> None:
+    assert bool(path_pattern(glob).match(path)) is matches
+
+
+def test_a_hit_says_whether_its_file_is_still_what_was_indexed(library: Library) -> None:
+    assert [hit.fresh for hit in library.ask("open_connection", path="pool.py").hits] == [True]
+    (library.root / "src/http/pool.py").write_text("changed\n")
+    [hit] = library.ask("open_connection", path="pool.py").hits
+    assert (hit.fresh, hit.text.splitlines()[0]) == (False, "def open_connection(host, port):")
+    (library.root / "src/http/pool.py").unlink()
+    assert [hit.fresh for hit in library.ask("open_connection", path="pool.py").hits] == [False]
+
+
+def test_new_words_are_found_although_they_were_asked_for_in_vain_before(library: Library) -> None:
+    assert library.found("zygomorphic", path="new.py") == []
+    library.add("src/new.py", "def zygomorphic():\n    pass\n")
+    assert library.found("zygomorphic")[0] == "src/new.py"
+
+
+def test_what_was_removed_is_found_no_more(library: Library) -> None:
+    library.index.remove(b"src/http/client.py")
+    assert "src/http/client.py" not in library.found("send_request HttpClient")
+
+
+def test_the_answer_says_which_tiers_took_part(library: Library) -> None:
+    assert library.ask("send request").tiers == ["lexical", "static"]
+    waiting = library.index.store.without_deep(100)
+    library.index.store.put_deep([(pending.vector_id, row_of(pending.text, DEEP_DIMS)) for pending in waiting])
+    answer = library.ask("send request", deep_s=30)
+    assert answer.tiers == ["lexical", "static", "deep"]
+    assert any("deep" in hit.shares for hit in answer.hits)
+    assert all(sum(hit.shares.values()) == pytest.approx(hit.score) for hit in answer.hits)
+
+
+def test_a_question_whose_vector_does_not_come_is_answered_without_it(library: Library) -> None:
+    answer = library.ask("segv: send_request", deep_s=30)
+    assert answer.tiers == ["lexical", "static"]
+    assert answer.hits
+
+
+@pytest.mark.parametrize(
+    "text", ["caf\udce9 send_request", "\ud800 request", "\0 request", '"request" AND (', "request*"]
+)
+def test_a_question_may_hold_anything_in_every_tier(library: Library, text: str) -> None:
+    answer = library.ask(text, deep_s=30)
+    assert answer.tiers == ["lexical", "static", "deep"]
+    assert answer.hits
+
+
+@pytest.mark.parametrize("text", ["", " \n", "\ud800", "???"])
+def test_a_question_without_a_word_has_no_answer(library: Library, text: str) -> None:
+    assert library.ask(text, deep_s=30) == Answer([], [])
