@@ -41,6 +41,7 @@ from ctx42d.indexer.worker_slot import BrokenBundle, WorkerSettings
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.manager import MemoryManager
 from ctx42d.memory.pressure import Pressure
+from ctx42d.memory.trim import few_arenas
 
 log = logging.getLogger("ctx42d.engine")
 
@@ -364,6 +365,7 @@ class Engine:
 
 def make_memory(config: Config, environ: Mapping[str, str]) -> MemoryManager:
     """Build the memory manager from the configuration. Raises MemoryConfigError."""
+    few_arenas()
     section: dict[str, Any] = config.section("memory")
     return MemoryManager(
         MemoryConfig.from_settings(section, environ),

@@ -9,6 +9,8 @@ import functools
 import gc
 from collections.abc import Callable
 
+_M_ARENA_MAX = -8  # malloc.h
+
 
 def trim() -> int:
     """Collect garbage and return free memory to the system; return the number of objects collected.
@@ -19,6 +21,19 @@ def trim() -> int:
     if give_back := _malloc_trim():
         give_back(0)
     return collected
+
+
+def few_arenas() -> bool:
+    """Have all threads share two of glibc's heaps; call it before they start. False: this system can't.
+
+    By default each thread gets its own, up to eight a core, and what one freed no other uses. Workers get the same from
+    their environment, before exec.
+    """
+    try:
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    except (OSError, TypeError):
+        return False
+    return mallopt is not None and mallopt(_M_ARENA_MAX, 2) == 1
 
 
 def young_collections() -> int:
