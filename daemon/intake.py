@@ -57,7 +57,7 @@ class Intake:
         self._queued, self._lost, self._trouble = queued, lost, trouble
         self._debouncer: Debouncer[Touched] = Debouncer(settings.quiet_ms / 1000, settings.max_delay_ms / 1000)
         self._changed = threading.Condition()
-        self._held_since: dict[int, float] = {}
+        self._held_since: dict[int, tuple[int, float]] = {}  # by root: which lock, since when
         self._owed: dict[int, str] = {}  # rescans that could not be written down yet
         self._passing = threading.Lock()  # held from taking paths until they are queued
         self._in_hand: list[Touched] = []
@@ -130,10 +130,17 @@ class Intake:
 
     def _held(self, root_id: int, now: float) -> bool:
         root = self._roots.get(root_id)
-        if root is None or not os.path.exists(os.path.join(root.path, b".git", b"index.lock")):
+        try:
+            lock = os.stat(os.path.join(root.path, b".git", b"index.lock")).st_ctime_ns if root else None
+        except OSError:
+            lock = None
+        if lock is None:
             self._held_since.pop(root_id, None)
             return False
-        return now - self._held_since.setdefault(root_id, now) < self._settings.git_lock_hold_seconds
+        known, since = self._held_since.get(root_id, (None, now))
+        since = since if known == lock else now  # each git command has a lock, and a time, of its own
+        self._held_since[root_id] = lock, since
+        return now - since < self._settings.git_lock_hold_seconds
 
     def _pass_on(self, keys: list[Touched]) -> None:
         try:

@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.pipeline import Lease
 
+# A path that waits keeps its place: a `sync` that began before it was saved again still has to wait for it.
 ENQUEUE = """
 INSERT INTO queue (root_id, relpath, generation, seq, enqueued_at, priority) VALUES (?, ?, 1, ?, ?, ?)
-ON CONFLICT (root_id, relpath) DO UPDATE SET generation = generation + 1, seq = excluded.seq, attempts = 0,
+ON CONFLICT (root_id, relpath) DO UPDATE SET generation = generation + 1, attempts = 0,
+  seq = CASE WHEN quarantined IS NULL THEN seq ELSE excluded.seq END,
   not_before = 0, quarantined = NULL, priority = max(priority, excluded.priority)
 """
 LEASABLE = """
@@ -90,6 +92,12 @@ class WorkQueue:
                 [(now + self._settings.lease_seconds, lease.root_id, lease.relpath) for lease in leases],
             )
         return leases
+
+    def reclaim(self) -> None:
+        """Take back every lease: called when nobody works on one, after a drain that failed."""
+        if self.counts().in_flight:
+            with self._database.transaction() as connection:
+                connection.execute("UPDATE queue SET leased = NULL, lease_expires = NULL")
 
     def acknowledge(self, lease: Lease) -> None:
         """The leased generation is done. Joins the transaction that the caller is in."""

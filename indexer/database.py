@@ -33,7 +33,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         """Open or create it, and bring its tables up to date. Raises CorruptDatabase, sqlite3.OperationalError."""
         self.path = path
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()  # held while the writing connection is used
         self._depth = 0
         try:
             self._writer = _connect(path)
@@ -41,7 +41,7 @@ class Database:
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
-            raise CorruptDatabase(f"{path} is damaged ({error})") from error
+            raise CorruptDatabase(f"{path} is damaged ({' '.join(str(error).split())})") from error
         self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         for _ in range(READERS):
             self._readers.put(_connect(path, read_only=True))
@@ -61,7 +61,7 @@ class Database:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One write transaction; joins the one that this thread is already in. Rolled back on any exception."""
-        with self._lock:
+        with self.lock:
             if self._depth:
                 yield self._writer
                 return
@@ -91,14 +91,14 @@ class Database:
 
     def checkpoint(self) -> None:
         """Copy the log back into the database."""
-        with self._lock:
+        with self.lock:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close all connections; waits for readers."""
         for _ in range(READERS):
             self._readers.get().close()
-        with self._lock:
+        with self.lock:
             self._writer.close()
 
 

@@ -68,17 +68,18 @@ class Store:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Changes that commit together; the vector index follows once they have."""
-        with self.database.transaction() as connection:
-            if self._pending_delta is not None:
-                yield connection
-                return
-            self._pending_delta = delta = Delta()
-            try:
-                yield connection
-            finally:
-                self._pending_delta = None
-        self.vectors.apply(delta)
+        """Changes that commit together; the vector index follows, before anybody else may write."""
+        with self.database.lock:
+            with self.database.transaction() as connection:
+                if self._pending_delta is not None:
+                    yield connection
+                    return
+                self._pending_delta = delta = Delta()
+                try:
+                    yield connection
+                finally:
+                    self._pending_delta = None
+            self.vectors.apply(delta)
 
     def put(self, root_id: int, relpath: bytes, parsed: ParsedFile) -> int:
         """Replace what the index holds of a file by what a worker found. Returns the file's id."""

@@ -173,7 +173,7 @@ def test_what_a_person_saved_goes_before_the_first_pass(opened: Index, queue: Wo
     queue.enqueue(opened.root_id, [b"scan1.py", b"scan2.py", b"both.py"])
     queue.enqueue(opened.root_id, [b"saved.py", b"both.py"], priority=10)
     queue.enqueue(opened.root_id, [b"both.py"])  # a scan sees it too: it stays urgent
-    assert leased(queue) == [b"saved.py", b"both.py", b"scan1.py", b"scan2.py"]
+    assert leased(queue) == [b"both.py", b"saved.py", b"scan1.py", b"scan2.py"]
 
 
 def test_a_batch_is_bounded_by_files_and_by_the_bytes_they_last_had(opened: Index, clock: Clock) -> None:
@@ -251,3 +251,14 @@ def test_a_path_may_be_any_bytes(opened: Index, queue: WorkQueue) -> None:
     names = [b"caf\xe9.py", b"new\nline.py", b" ", "日本/€.py".encode(), b"\xff" * 20]
     queue.enqueue(opened.root_id, names)
     assert sorted(leased(queue)) == sorted(names)
+
+
+def test_a_path_saved_again_keeps_its_place_so_that_an_earlier_sync_waits_for_it(
+    opened: Index, queue: WorkQueue
+) -> None:
+    queue.enqueue(opened.root_id, [b"a.py"])
+    mark = queue.mark()
+    queue.enqueue(opened.root_id, [b"a.py"])
+    assert not queue.done_up_to(mark)
+    queue.acknowledge(only(queue.lease()))
+    assert queue.done_up_to(mark)
