@@ -7,6 +7,7 @@ Covers building the parts from the configuration, their jobs, and pausing. Leave
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sqlite3
@@ -289,8 +290,10 @@ class Engine:
     def _drain(self) -> None:
         if self._stop_bulk():
             return
+        self.queue.reclaim()
+        caught_up = self.store.vectors.catch_up()
         done = self.pipeline.drain(self._stop_bulk, self.progressed)
-        if done:
+        if done or caught_up:
             self.notes.pop("disk", None)
         if done and not self.stopping:
             self.jobs.wake("deepen")
@@ -352,7 +355,7 @@ class Engine:
         log.error("%s", sentence)
 
     def _job_failed(self, name: str, error: Exception) -> None:
-        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+        if _is_full(error):
             if "disk" not in self.notes:
                 self.notes["disk"] = (
                     f"no room on the disk of {self.database.path.parent}: indexing waits until there is"
@@ -361,6 +364,12 @@ class Engine:
             return
         self.last_error = f"{name}: {error}"
         log.error("%s failed, tried again in %.0f s", name, SAFETY_S, exc_info=error)
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, sqlite3.OperationalError) and "full" in str(error)
 
 
 def make_memory(config: Config, environ: Mapping[str, str]) -> MemoryManager:

@@ -8,6 +8,7 @@ Leaves quantization to `quantize.py`, what is stored to `store.py`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import secrets
@@ -44,12 +45,13 @@ class Matrix:
         self.rows_found = self._capacity  # of an earlier time: they may hold vectors of texts that are gone
 
     def write(self, rows: Iterable[tuple[int, bytes]]) -> None:
-        """Store rows by number. Written with pwrite: the pages stay the kernel's, not ours."""
+        """Store rows by number. Written with pwrite: the pages stay the kernel's, not ours. Raises OSError."""
         size = self._dtype.itemsize
         for number, row in rows:
             if number >= self._capacity:
                 self._grow(number + 1)
-            os.pwrite(self._handle, row, number * size)
+            if os.pwrite(self._handle, row, number * size) < len(row):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def scores(self, query: NDArray[np.float32], count: int) -> NDArray[np.float32]:
         """Dot products (count,) of a float32 query (dims,) with the first rows; -inf where there is no row."""
@@ -167,16 +169,29 @@ class VectorIndex:
         self._chunks = ChunkArrays()
         self._matrices = {tier: Matrix(folder / f"vectors.{tier}", dims[tier]) for tier in TIERS}
         self.rows = 0
+        self._behind = False  # a commit could not be followed: there was no room for its rows
         self._load()
 
     def apply(self, delta: Delta) -> None:
-        """Follow a commit."""
+        """Follow a commit. Raises OSError when there is no room for its rows: `catch_up` does it later."""
+        if self.catch_up():
+            return
+        self._behind = True
         self._matrices["static"].write(delta.static)
         self._matrices["deep"].write(self._cleared(delta.deep))
         with self._lock:
             self._chunks.remove(delta.removed)
             self._chunks.add(delta.added)
             self.rows = max(self.rows, *(number + 1 for number, _ in delta.static), 0)
+        self._behind = False
+
+    def catch_up(self) -> bool:
+        """Make the copy again if a commit could not be followed; True: it was made. Raises OSError."""
+        if not self._behind:
+            return False
+        self.reload()
+        self._behind = False
+        return True
 
     def _cleared(self, rows: Iterable[tuple[int, bytes]]) -> Iterable[tuple[int, bytes]]:
         # An empty row says: no vector yet. It only has to be written where the number was somebody else's before: in
@@ -216,9 +231,10 @@ class VectorIndex:
         """Close the files; what is on disk is marked as a whole copy of the database."""
         token = secrets.token_hex(8)
         with contextlib.suppress(OSError, sqlite3.Error):  # without the mark the copy is made again: nothing is lost
-            with self._database.transaction() as connection:
-                connection.execute("INSERT OR REPLACE INTO meta VALUES ('vectors', ?)", (token,))
-            self._mark.write_text(token)
+            if not self._behind:
+                with self._database.transaction() as connection:
+                    connection.execute("INSERT OR REPLACE INTO meta VALUES ('vectors', ?)", (token,))
+                self._mark.write_text(token)
         for matrix in self._matrices.values():
             matrix.close()
 
@@ -229,11 +245,19 @@ class VectorIndex:
     def _load(self) -> None:
         with self._database.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = 'vectors'").fetchone()
-        clean = row is not None and self._mark.exists() and self._mark.read_text() == row[0]
+        marked = row is not None and self._mark.exists() and self._mark.read_bytes() == row[0].encode()
+        clean = marked and not any(self._is_short(tier) for tier in TIERS)
         self._mark.unlink(missing_ok=True)
         if not clean:
             self._rebuild()
         self._load_chunks()
+
+    def _is_short(self, tier: Tier) -> bool:
+        """Whether rows are missing at the end of a tier's file, or all of it."""
+        newest = f"SELECT max(id) FROM vectors WHERE {tier} IS NOT NULL"  # noqa: S608 a constant
+        with self._database.reading() as connection:
+            (last,) = connection.execute(newest).fetchone()
+        return last is not None and self._matrices[tier].rows_found <= last
 
     def _load_chunks(self) -> None:
         with self._database.reading() as connection, self._lock:
