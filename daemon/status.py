@@ -186,11 +186,12 @@ class Status:
     def roots(self) -> list[dict[str, Any]]:
         """Each root with its figures."""
         self._roots.forget()
+        self._deep.forget()
         return [self._root(root) for root in self._engine.root_map.values()]
 
     def _root(self, root: Root) -> dict[str, Any]:
         files, chunks = self._roots().get(root.root_id, (0, 0))
-        missing = self._missing().get(root.root_id, 0)
+        missing = self._missing_now().get(root.root_id, 0)
         pending = self._engine.queue.counts(root.root_id).pending
         watched = self._engine.watcher.counts(root.root_id)
         first = files / (files + pending) if pending else float(root.scanned_at is not None)
@@ -235,6 +236,17 @@ class Status:
                 root_id: connection.execute(WITHOUT_DEEP_OF_ROOT, (root_id,)).fetchone()[0]
                 for root_id in self._engine.root_map
             }
+
+    def _missing_now(self) -> dict[int, int]:
+        """Chunks without a deep vector by root, as remembered, unless that contradicts the sum over all."""
+        done, total = self._deep()
+        if done >= total:
+            return {}
+        missing = self._missing()
+        if not any(missing.values()):
+            self._missing.forget()
+            missing = self._missing()
+        return missing
 
     def _eta_s(self, done: int, total: int) -> float | None:
         now = time.monotonic()

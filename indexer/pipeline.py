@@ -122,6 +122,9 @@ class Pipeline:
                 self._embed(batch)
                 done += len(batch)
                 progressed()
+        if not stop():
+            self._store.collect_unembedded()
+            progressed()
         return done
 
     def close(self) -> None:

@@ -184,6 +184,17 @@ class Store:
                 (older_than,),
             ).rowcount
 
+    def collect_unembedded(self) -> int:
+        """Delete vectors that no chunk has and that have no deep row: nobody will ever make it. Returns how many."""
+        orphans = (
+            "deep IS NULL AND deep_error IS NULL AND NOT EXISTS (SELECT 1 FROM chunks WHERE vector_id = vectors.id)"
+        )
+        with self.database.reading() as connection:
+            if connection.execute(f"SELECT 1 FROM vectors WHERE {orphans} LIMIT 1").fetchone() is None:  # noqa: S608 a constant
+                return 0
+        with self.transaction() as connection:
+            return connection.execute(f"DELETE FROM vectors WHERE {orphans}").rowcount  # noqa: S608 a constant
+
     def close(self) -> None:
         """Close the vector files; the database is its owner's to close."""
         self.vectors.close()
