@@ -128,9 +128,7 @@ def test_symlinks_inside_a_root_are_not_followed(fresh, tmp_path):
     assert fresh.ok("verify") == "clean: 1 file compared\n"
 
 
-@pytest.mark.parametrize(
-    "name", [b"with space", b"line\nbreak", b"\xff\xfe latin", "Ünï/códe".encode(), b"-dash", b"%41 'quote\"[a]*"]
-)
+@pytest.mark.parametrize("name", [b"-with space\nand break", b"\xff\xfe latin", "Ünï/códe %41 'q\"[a]*".encode()])
 def test_any_name_of_a_root_and_a_file_works(fresh, tmp_path, name):
     folder = os.path.join(os.fsencode(tmp_path), name)
     os.makedirs(folder)
