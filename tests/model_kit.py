@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import struct
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 FIXTURES = Path(__file__).parent / "fixtures"
 MINILM = os.environ.get("CTX42D_MINILM_DIR", "")
+# An interpreter that has sentence-transformers (and torch, which our own environment need not have).
+TORCH_PYTHON = os.environ.get("CTX42D_TORCH_PYTHON") or (sys.executable if find_spec("sentence_transformers") else "")
 needs_model = pytest.mark.skipif(
     not Path(MINILM, "model.safetensors").is_file(),
     reason="CTX42D_MINILM_DIR names no folder with all-MiniLM-L6-v2 (bench/build_bundle.py downloads it)",

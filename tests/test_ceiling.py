@@ -20,12 +20,17 @@ from ctx42d.indexer.wire import FileToParse
 from ctx42d.indexer.worker_slot import WorkerSettings
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.manager import MemoryManager
+from ctx42d.memory.probe import Probe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limit and /proc are Linux's")
 
 WORKER = Path(__file__).with_name("adversary_worker.py")
 SETTINGS = WorkerSettings(request_timeout_seconds=3.0, restart_delay_ms=1, restart_max_delay_ms=20, parse_workers=2)
-OWN_MB = 150  # pytest and what other tests left in it may be larger than a daemon: the ceilings are above it
+
+
+def own_mb() -> int:
+    """What this process may hold by itself: pytest, and what earlier tests left in it, is larger than a daemon."""
+    return max(150, Probe().process_bytes(os.getpid()) // MB + 50)
 
 
 def command(folder: Path, *options: object) -> list[str]:
@@ -74,12 +79,12 @@ def assert_all_embedded(rows: dict[str, bytes | Exception], texts: list[str]) ->
 
 
 @pytest.mark.parametrize("hide", [(), ("--hide",)], ids=["reported", "hidden"])
-@pytest.mark.parametrize("max_mb", [OWN_MB + 106, OWN_MB + 362])
+@pytest.mark.parametrize("room_mb", [106, 362])
 def test_a_leak_of_50_mb_a_batch_stays_below_the_ceiling_and_everything_is_embedded(
-    tmp_path: Path, max_mb: int, hide: tuple[str, ...]
+    tmp_path: Path, room_mb: int, hide: tuple[str, ...]
 ) -> None:
     texts = texts_of(24)
-    with adverse(tmp_path, max_mb, "--leak-mb", 50, *hide) as it, Sampler() as outside:
+    with adverse(tmp_path, own_mb() + room_mb, "--leak-mb", 50, *hide) as it, Sampler() as outside:
         rows = it.embed_all(texts)
     assert_all_embedded(rows, texts)
     assert outside.samples > 20
@@ -89,7 +94,7 @@ def test_a_leak_of_50_mb_a_batch_stays_below_the_ceiling_and_everything_is_embed
 
 def test_one_allocation_of_8_gb_is_refused_by_the_kernel_and_only_its_text_fails(tmp_path: Path) -> None:
     texts = [*texts_of(12), "this one needs 8 GB"]
-    with adverse(tmp_path, OWN_MB + 106) as it, Sampler() as outside:
+    with adverse(tmp_path, own_mb() + 106) as it, Sampler() as outside:
         rows = it.embed_all(texts)
     reason = rows.pop(texts.pop())
     assert "memory" in str(reason)
@@ -99,7 +104,7 @@ def test_one_allocation_of_8_gb_is_refused_by_the_kernel_and_only_its_text_fails
 
 def test_the_text_that_kills_workers_is_found_and_named_and_all_others_are_embedded(tmp_path: Path) -> None:
     texts = [*texts_of(20), "this one kills"]
-    with adverse(tmp_path, OWN_MB + 106) as it:
+    with adverse(tmp_path, own_mb() + 106) as it:
         rows = it.embed_all(texts)
     assert "SIGSEGV" in str(rows.pop(texts.pop()))
     assert_all_embedded(rows, texts)
@@ -109,7 +114,7 @@ def test_the_text_that_kills_workers_is_found_and_named_and_all_others_are_embed
 def test_deaths_lies_and_leaks_at_random_batches_lose_nothing(tmp_path: Path, seed: int) -> None:
     texts = texts_of(64)
     faults = ("--fault-rate", 0.2, "--faults", "segv,abrt,garbage,leak", "--seed", seed)
-    with adverse(tmp_path, OWN_MB + 106, *faults) as it, Sampler() as outside:
+    with adverse(tmp_path, own_mb() + 106, *faults) as it, Sampler() as outside:
         rows = it.embed_all(texts)
     assert_all_embedded(rows, texts)
     assert it.service.slot.deaths > 0
@@ -118,7 +123,7 @@ def test_deaths_lies_and_leaks_at_random_batches_lose_nothing(tmp_path: Path, se
 
 def test_growth_that_no_limit_of_the_kernel_counts_is_killed_between_two_looks(tmp_path: Path) -> None:
     texts = [*texts_of(6), "this one creeps"]
-    with adverse(tmp_path, OWN_MB + 106, "--hide") as it, Sampler() as outside:
+    with adverse(tmp_path, own_mb() + 106, "--hide") as it, Sampler() as outside:
         rows = it.service.embed_rows(texts)
     assert it.ceiling_bytes * 0.9 < outside.peak_bytes <= it.ceiling_bytes
     assert it.manager.stats().kills >= 1
@@ -131,7 +136,7 @@ def test_a_worker_that_hangs_is_killed_when_its_time_is_over(tmp_path: Path) -> 
     texts = texts_of(4)
     impatient = replace(SETTINGS, request_timeout_seconds=0.7)
     with adverse(
-        tmp_path, OWN_MB + 106, "--fault-rate", 0.3, "--faults", "hang", "--seed", 5, settings=impatient
+        tmp_path, own_mb() + 106, "--fault-rate", 0.3, "--faults", "hang", "--seed", 5, settings=impatient
     ) as it:
         rows = it.embed_all(texts)
     assert_all_embedded(rows, texts)
@@ -139,7 +144,7 @@ def test_a_worker_that_hangs_is_killed_when_its_time_is_over(tmp_path: Path) -> 
 
 
 def test_a_text_that_was_refused_alone_is_tried_in_a_fresh_worker_before_it_is_blamed(tmp_path: Path) -> None:
-    with adverse(tmp_path, OWN_MB + 106) as it:
+    with adverse(tmp_path, own_mb() + 106) as it:
         it.service.embed_rows(["first"])
         (reason,) = it.service.embed_rows(["refused"])
     assert "memory" in str(reason)
@@ -158,7 +163,7 @@ def test_when_nothing_fits_the_texts_are_put_back_and_nobody_is_blamed(tmp_path:
 
 def test_parsers_start_only_beside_others_that_leave_room_and_a_killing_file_is_named(tmp_path: Path) -> None:
     paths = [os.fsencode(tmp_path / name) for name in ("a.py", "kills.py", "b.py", "c.py")]
-    manager = MemoryManager(MemoryConfig(max_mb=OWN_MB + 106), whole_tree=True)
+    manager = MemoryManager(MemoryConfig(max_mb=own_mb() + 106), whole_tree=True)
     governor = Governor(manager, SETTINGS)
     pool = ParserPool(command(tmp_path), SETTINGS, governor, max_chars=1500, max_file_bytes=MB)
     try:
@@ -172,7 +177,7 @@ def test_parsers_start_only_beside_others_that_leave_room_and_a_killing_file_is_
 
 
 def test_an_idle_worker_of_another_kind_leaves_for_one_that_is_wanted(tmp_path: Path) -> None:
-    manager = MemoryManager(MemoryConfig(max_mb=OWN_MB + 106), whole_tree=True)
+    manager = MemoryManager(MemoryConfig(max_mb=own_mb() + 106), whole_tree=True)
     governor = Governor(manager, SETTINGS)
     pool = ParserPool(command(tmp_path, "--leak-mb", 70), SETTINGS, governor, max_chars=1500, max_file_bytes=MB)
     service = EmbeddingService(governor=governor, worker=SETTINGS, command=command(tmp_path))

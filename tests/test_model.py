@@ -4,13 +4,12 @@ import json
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
-from model_kit import MINILM, cosines, needs_model, parity_texts, parity_vectors
+from model_kit import MINILM, TORCH_PYTHON, cosines, needs_model, parity_texts, parity_vectors
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -82,7 +81,7 @@ def test_the_shipped_deep_files_are_made_from_the_published_weights(tmp_path: Pa
 
 
 @needs_model
-@pytest.mark.skipif(find_spec("sentence_transformers") is None, reason="sentence-transformers is not installed")
+@pytest.mark.skipif(not TORCH_PYTHON, reason="neither here nor in CTX42D_TORCH_PYTHON is sentence-transformers")
 def test_the_stored_vectors_are_what_sentence_transformers_gives() -> None:
     code = (
         "import sys, json, numpy; from sentence_transformers import SentenceTransformer;"
@@ -90,7 +89,7 @@ def test_the_stored_vectors_are_what_sentence_transformers_gives() -> None:
         "numpy.save(sys.argv[2], m.encode(json.load(sys.stdin)[:20], normalize_embeddings=True))"
     )
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", code, MINILM, f"{folder}/v.npy"]
+        command = [TORCH_PYTHON, "-c", code, MINILM, f"{folder}/v.npy"]
         subprocess.run(command, input=json.dumps(parity_texts()), text=True, check=True, capture_output=True)
         fresh = np.load(f"{folder}/v.npy")
     assert cosines(fresh, parity_vectors()[:20]).min() >= 0.9999

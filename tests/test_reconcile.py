@@ -1,6 +1,5 @@
 """A scan finds what is dirty and gone, and deletes nothing because of a disk that isn't there."""
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -12,13 +11,14 @@ from pathlib import Path
 import pytest
 from index_kit import SELECTION
 from msgspec import structs
+from permissions import obey_permissions
 
 from ctx42d.indexer.reconcile import RACY_NS, Difference, RootUnavailable, compare, is_unchanged
 from ctx42d.indexer.selection import Selector
 from ctx42d.indexer.store import KnownFile
 from ctx42d.indexer.wire import FileStamp, stamp_of
 
-SETTLED_NS = time.time_ns() + 60 * 10**9  # as if every file had been looked at a minute from now
+SETTLED_NS = time.time_ns() + 86400 * 10**9  # as if every file had been looked at tomorrow
 
 
 def known_file(stamp: FileStamp | None, looked_ns: int = SETTLED_NS) -> KnownFile:
@@ -185,8 +185,6 @@ def test_what_lies_below_a_folder_that_cannot_be_listed_is_kept(tree: Path) -> N
     assert found.gone == []
 
 
-LIBC = ctypes.CDLL(None)
-PR_CAPBSET_DROP = 24
 OBEDIENT_SCAN = """
 import os, sys
 from ctx42d.indexer.reconcile import compare
@@ -197,12 +195,6 @@ known = {os.fsencode(path): KnownFile(1, None, 0, b"", "indexed", "") for path i
 found = compare(Selector(root, SelectionSettings(64, (), (), True)), root, known, lambda _: None)
 print(found.files, found.gone, found.unreadable)
 """
-
-
-def obey_permissions() -> None:
-    """Take from the next program what lets root read everything: CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
-    for capability in (1, 2):
-        LIBC.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)
 
 
 def test_a_folder_without_permission_keeps_its_files_and_is_told(tree: Path) -> None:
