@@ -14,6 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,9 @@ class Engine:
             command, worker, self.governor, max_chars=max_chars, max_file_bytes=self._selection.max_file_kb * 1024
         )
         self.embedding = EmbeddingService(governor=self.governor, worker=worker, deep=deep)
-        self.pipeline = Pipeline(self.store, self.queue, self.parsers, self.embedding, lambda: self._views, self._say)
+        self.pipeline = Pipeline(
+            self.store, self.queue, self.parsers, self.embedding, lambda: self._views, self._say, self._root_away
+        )
         self.search = Search(self.database, self.store.vectors, table, self.embedding if deep.enabled else None)
         self.intake = Intake(
             self._watch,
@@ -286,6 +289,15 @@ class Engine:
         self.root_map = {root.root_id: root for root in self.roots.all()}
         self.jobs.wake("deepen")
         self.progressed()
+
+    def _root_away(self, root_id: int, reason: str) -> None:
+        """Note it; the scan that is owed from now on takes the note away once the root is back."""
+        root = self.root_map.get(root_id)
+        if root is not None and root.note != reason:
+            self._say(reason)
+            self.roots.set_note(root_id, reason)
+            self.roots.request_rescan([root_id], "the root was away")
+            self.root_map = {**self.root_map, root_id: replace(root, note=reason)}
 
     def _drain(self) -> None:
         if self._stop_bulk():

@@ -30,12 +30,20 @@ def sync(engine: Engine, root_id: int | None, timeout_s: float) -> bool:
     if not _until(engine, deadline, lambda: not _owed(engine, root_id)):
         return False
     mark = engine.queue.mark()
-    return _until(engine, deadline, lambda: engine.queue.done_up_to(mark, root_id))
+    return _until(engine, deadline, lambda: _done(engine, mark, root_id))
 
 
 def _flushed(engine: Engine, root_id: int | None) -> bool:
     engine.intake.flush()
     return not engine.intake.waiting(root_id)
+
+
+def _done(engine: Engine, mark: int, root_id: int | None) -> bool:
+    """Whether the queue is done up to a mark, roots that are away aside. Raises SyncFailed if one is asked for."""
+    roots = [root for root in engine.roots.all() if root_id in (None, root.root_id)]
+    if root_id is not None and (away := next((root.note for root in roots if root.note), None)):
+        raise SyncFailed(away)
+    return all(engine.queue.done_up_to(mark, root.root_id) for root in roots if not root.note)
 
 
 def _owed(engine: Engine, root_id: int | None) -> bool:

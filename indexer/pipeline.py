@@ -83,10 +83,11 @@ class Pipeline:
         embedding: EmbeddingService,
         roots: Callable[[], Mapping[int, RootView]],
         say: Callable[[str], None],
+        away: Callable[[int, str], None] = lambda *_: None,
     ) -> None:
-        """`say` hears one sentence per event worth a log line."""
+        """`say` hears one sentence per event worth a log line, `away` of a root that is missing or empty, and why."""
         self._store, self._queue, self._parsers, self._embedding = store, queue, parsers, embedding
-        self._roots, self._say = roots, say
+        self._roots, self._say, self._away = roots, say, away
         self._threads = ThreadPoolExecutor(parsers.width, thread_name_prefix="parse")
 
     def drain(self, stop: Callable[[], bool], progressed: Callable[[], None]) -> int:
@@ -163,7 +164,7 @@ class Pipeline:
         try:
             found = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
-            return lambda: self._forget_if_root_is_there(lease, view)
+            return lambda: self._forget_if_root_is_there(lease)
         except OSError as error:
             reason = f"cannot be read: {error.strerror}"
             return lambda: self._skip(lease, reason)
@@ -193,8 +194,9 @@ class Pipeline:
                 self._say(f"quarantined {os.fsdecode(lease.relpath)}: {result.reason}")
             return
         if result.outcome == "vanished":
-            self._store.remove(lease.root_id, lease.relpath)
-        elif result.outcome == "unchanged" and result.stamp is not None:
+            self._forget_if_root_is_there(lease)
+            return
+        if result.outcome == "unchanged" and result.stamp is not None:
             self._store.touch(lease.root_id, lease.relpath, result.stamp)
         else:
             self._store.put(lease.root_id, lease.relpath, result)
@@ -204,11 +206,14 @@ class Pipeline:
         self._store.remove(lease.root_id, lease.relpath)
         self._queue.acknowledge(lease)
 
-    def _forget_if_root_is_there(self, lease: Lease, view: RootView) -> None:
+    def _forget_if_root_is_there(self, lease: Lease) -> None:
+        view = self._roots().get(lease.root_id)
         try:
-            check_available(view.path, expects_files=True)
-        except RootUnavailable:
+            if view is not None:
+                check_available(view.path, expects_files=True)
+        except RootUnavailable as problem:
             self._queue.retry(lease, delay_s=UNAVAILABLE_RETRY_S)
+            self._away(lease.root_id, str(problem))
         else:
             self._forget(lease)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service_kit import NO_DEEP, Home, module, permissions_bind, service, write
+from service_kit import NO_DEEP, Home, module, permissions_bind, service, wait_until, write
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +238,20 @@ def test_what_may_not_be_read_below_a_root_is_left_out_and_the_rest_is_found(str
     assert stranger.naming("accelerometer") == [str(tree / "closed.py")]
     assert stranger.naming("variometer") == [str(tree / "closed" / "inner.py")]
     assert stranger.ok("verify") == "clean: 3 files compared\n"
+
+
+def test_the_last_file_of_a_root_is_kept_and_the_reason_is_said_until_the_root_has_files_again(tmp_path):
+    folder = tmp_path / "tree"
+    write(folder / "only.py", module("lonely"))
+    with service(tmp_path / "home", NO_DEEP) as home:
+        home.ok("up", folder)
+        (folder / "only.py").unlink()
+        wait_until(lambda: "is empty" in (home.ask("status")["roots"][0]["note"] or ""))
+        said = home("sync", folder, "--timeout", "20")
+        assert said.code == 1
+        assert "is empty (unmounted?)" in said.err
+        assert home("sync").code == 0, "a root that is away holds up nobody else"
+        write(folder / "another.py", module("cheerful"))
+        wait_until(lambda: home.ask("status")["roots"][0]["note"] is None)
+        wait_until(lambda: home.naming("lonely") == [])
+        assert home.naming("cheerful") == [str(folder / "another.py")]
