@@ -13,6 +13,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ log = logging.getLogger("ctx42d.control")
 MOST_REQUEST_BYTES = 4 * 2**20
 SEND_SECONDS = 20.0
 BACKLOG = 128
+NO_ROOM_S = 0.2
 PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, INTERNAL_ERROR = -32700, -32600, -32601, -32603
 
 Call = Callable[[str, object], dict[str, Any]]
@@ -75,12 +77,19 @@ class Control:
         while not self._closed:
             try:
                 client, _ = self._socket.accept()
-            except OSError:
-                return
+            except OSError as error:
+                if not self._closed:  # no room for one more, as a rule: those that wait are served when others leave
+                    log.warning("a client can't be let in: %s", error.strerror)
+                    time.sleep(NO_ROOM_S)
+                continue
             if not _is_ours(client):
                 client.close()
                 continue
-            threading.Thread(target=self._serve, args=(client,), name="client", daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, args=(client,), name="client", daemon=True).start()
+            except RuntimeError as error:  # no more threads
+                log.warning("a client can't be served: %s", error)
+                client.close()
 
     def _serve(self, client: socket.socket) -> None:
         with self._lock:

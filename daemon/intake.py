@@ -112,7 +112,8 @@ class Intake:
                 due = self._debouncer.due(now)
                 held = [key for key in due if self._held(key[0], now)]
                 self._debouncer.put_back(held, now)
-                self._in_hand = [key for key in due if key not in set(held)]
+                waits = set(held)
+                self._in_hand = [key for key in due if key not in waits]
             self._pass_on(self._in_hand)
             self._write_owed()
         with self._changed:
@@ -123,16 +124,20 @@ class Intake:
 
     def _run(self) -> None:
         while not self._stopping:
-            again = self.tick(time.monotonic())
+            try:
+                again = self.tick(time.monotonic())
+            except Exception as error:  # noqa: BLE001 the thread's outermost line: without it nothing would be queued again
+                self._trouble(f"changes can't be taken in ({type(error).__name__}: {error}); tried again")
+                again = time.monotonic() + FULL_DISK_RECHECK_S
             with self._changed:
                 if not self._stopping and not (again is None and (len(self._debouncer) or self._owed)):
                     self._changed.wait(None if again is None else max(0.0, again - time.monotonic()))
 
     def _held(self, root_id: int, now: float) -> bool:
-        root = self._roots.get(root_id)
         try:
+            root = self._roots.get(root_id)
             lock = os.stat(os.path.join(root.path, b".git", b"index.lock")).st_ctime_ns if root else None
-        except OSError:
+        except (OSError, sqlite3.Error):
             lock = None
         if lock is None:
             self._held_since.pop(root_id, None)
@@ -152,12 +157,12 @@ class Intake:
         if not keys:
             return
         by_root: dict[int, dict[bytes, None]] = {}
-        for root_id, relpath in keys:
-            paths = by_root.setdefault(root_id, {})
-            paths[relpath] = None
-            # A folder that was deleted, moved or replaced: whatever was indexed below it.
-            paths.update(dict.fromkeys(self._store.known_below(root_id, relpath)))
         try:
+            for root_id, relpath in keys:
+                paths = by_root.setdefault(root_id, {})
+                paths[relpath] = None
+                # A folder that was deleted, moved or replaced: whatever was indexed below it.
+                paths.update(dict.fromkeys(self._store.known_below(root_id, relpath)))
             for root_id, relpaths in by_root.items():
                 self._queue.enqueue(root_id, relpaths, priority=SAVED)
         except sqlite3.Error as error:

@@ -74,8 +74,11 @@ class _Folder:
         self.wd = WatchDescriptor(-1)
 
     def on_event(self, event: InotifyEvent) -> None:
-        """Pass an event on."""
-        self._watcher.handle(self, event)
+        """Pass an event on. Whatever fails here would end watchdog's thread, which nobody starts again."""
+        try:
+            self._watcher.handle(self, event)
+        except Exception as error:  # noqa: BLE001 the thread's outermost line that is ours: a scan makes up for it
+            self._watcher.failed(self, error)
 
     def on_watch_deleted(self, wd: WatchDescriptor) -> None:  # noqa: ARG002 watchdog's protocol
         """The folder is gone."""
@@ -187,6 +190,10 @@ class Watcher:
         elif root.selector.why_not(relpath) is None:
             self._listener.touched(root.root_id, relpath)
 
+    def failed(self, folder: _Folder, error: Exception) -> None:
+        """An event could not be acted on."""
+        self._listener.lost([folder.root.root_id], f"an event was lost ({type(error).__name__}: {error})")
+
     def folder_gone(self, folder: _Folder) -> None:
         """Forget a folder whose watch the kernel took away."""
         with self._lock:
@@ -238,10 +245,9 @@ class Watcher:
             root.folders[reldir] = folder
 
     def _refused(self, root: _Root, reldir: bytes, error: OSError) -> None:
-        if error.errno in (errno.ENOSPC, errno.ENOMEM, errno.EACCES):
+        # Gone, a link by now, or deeper than any path may be: listing it, which comes next, finds nothing either.
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
             root.refused.add(reldir)
-        elif error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-            raise error
 
     def _unwatch(self, root: _Root, reldir: bytes) -> None:
         with self._lock:

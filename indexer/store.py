@@ -30,9 +30,11 @@ INSERT INTO files
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (root_id, relpath) DO UPDATE SET dev=excluded.dev, inode=excluded.inode, size=excluded.size,
   mtime_ns=excluded.mtime_ns, ctime_ns=excluded.ctime_ns, looked_ns=excluded.looked_ns, hash=excluded.hash,
-  language=excluded.language, lines=excluded.lines, chunks=excluded.chunks, outcome=excluded.outcome, reason=excluded.reason
+  language=excluded.language, lines=excluded.lines, chunks=excluded.chunks, outcome=excluded.outcome,
+  reason=excluded.reason
 RETURNING id
 """
+WANTED_WITHIN_S = 24 * 3600.0  # how exactly it is known when a vector was last wanted: fewer writes
 ABOVE_ALL_PATHS = b"\xff" * 4097  # a path is shorter than 4096 bytes
 
 
@@ -93,7 +95,8 @@ class Store:
         """Note a new stamp of a file whose contents are as indexed."""
         with self.transaction() as connection:
             connection.execute(
-                "UPDATE files SET dev=?, inode=?, size=?, mtime_ns=?, ctime_ns=?, looked_ns=? WHERE root_id=? AND relpath=?",
+                "UPDATE files SET dev=?, inode=?, size=?, mtime_ns=?, ctime_ns=?, looked_ns=?"
+                " WHERE root_id=? AND relpath=?",
                 (stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns, time.time_ns(), root_id, relpath),
             )
 
@@ -257,6 +260,13 @@ class Store:
         connection.executemany(
             DELETE_FULL_TEXT,
             [(number, *stored_full_text(symbol, names, text, relpath)) for number, symbol, names, text in rows],
+        )
+        # A vector is kept for a while after its last chunk went: counted from now, not from the file's time.
+        now = time.time()
+        connection.execute(
+            "UPDATE vectors SET wanted_at = ?1 WHERE wanted_at < ?2"
+            " AND id IN (SELECT vector_id FROM chunks WHERE file_id = ?3)",
+            (now, now - WANTED_WITHIN_S, file_id),
         )
         connection.execute("DELETE FROM chunks WHERE file_id=?", (file_id,))
         self._delta.removed.extend(row[0] for row in rows)

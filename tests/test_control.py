@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import resource
 import socket
 import stat
 import threading
@@ -227,6 +228,24 @@ def test_fifty_clients_at_once_are_all_answered(desk: Desk) -> None:
     for thread in threads:
         thread.join(LONG_S)
     assert sorted(answers) == sorted(list(range(50)) * 5)
+
+
+def test_a_client_that_comes_while_no_file_may_be_opened_is_served_later(
+    desk: Desk, eventually: Eventually, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(LONG_S)
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
+        try:
+            client.connect(os.fspath(desk.path))
+            eventually(lambda: "a client can't be let in: Too many open files" in caplog.text)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        client.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "echo"}\n')
+        assert json.loads(client.recv(1000))["id"] == 1
 
 
 def test_a_slow_request_holds_up_no_other_client(desk: Desk) -> None:

@@ -1,6 +1,7 @@
 """From touched paths to queued ones: debounced, held while git works, and never dropped because a disk is full."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -181,6 +182,23 @@ def test_a_full_disk_keeps_what_was_touched_until_there_is_room(desk: Desk) -> N
     desk.intake.tick(now + 2 * FULL_DISK_RECHECK_S)
     assert desk.queued() == names
     assert not desk.intake.waiting()
+
+
+def test_an_index_that_cannot_be_read_for_a_moment_costs_no_change(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    def broken(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    desk.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(desk.index.store, "known_below", broken)
+        patch.setattr(desk.index.roots, "get", broken)
+        desk.touch(b"a.py")
+        eventually(lambda: desk.troubles)
+        assert desk.queued() == set()
+    desk.intake.flush()
+    assert desk.queued() == {b"a.py"}
 
 
 def test_a_full_disk_keeps_the_scans_that_are_owed(desk: Desk) -> None:

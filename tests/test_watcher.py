@@ -252,6 +252,37 @@ def test_names_of_any_bytes_are_heard(watched: Watched) -> None:
     assert watched.told() == {b"caf\xe9\n dir/\xff.py"}
 
 
+def test_a_folder_deeper_than_any_path_may_be_harms_nobody(watched: Watched) -> None:
+    at = os.open(watched.root / "src", os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=at)
+        below = os.open("d" * 250, os.O_RDONLY, dir_fd=at)
+        os.close(at)
+        at = below
+    os.close(at)
+    watched.told()
+    watched.scan()
+    assert watched.watcher.alive
+    (watched.root / "src" / "old.py").write_text("new\n")
+    assert b"src/old.py" in watched.told()
+    shutil.rmtree(watched.root / "src")
+
+
+def test_an_event_that_cannot_be_acted_on_is_lost_and_the_next_is_heard(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(watched.selector, "why_not", lambda *_, **__: 1 // 0)
+        (watched.root / "src" / "old.py").write_text("1\n")
+        assert watched.told() == set()
+    assert watched.heard.losses[0] == (
+        [ROOT_ID],
+        "an event was lost (ZeroDivisionError: integer division or modulo by zero)",
+    )
+    (watched.root / "src" / "old.py").write_text("2\n")
+    assert watched.told() == {b"src/old.py"}
+
+
 def test_an_overflow_of_the_kernels_queue_is_lost(watched: Watched, eventually: Eventually) -> None:
     watched.heard.go_on.clear()  # the watcher's thread is held up: nobody reads the kernel's queue
     events = int(MAX_QUEUED_EVENTS.read_text()) + 1000
