@@ -191,7 +191,8 @@ class Search:
 
     def _hits(self, ranked: list[Ranked], roots: Mapping[int, Root]) -> list[Hit]:
         sql = """
-            SELECT f.root_id, f.relpath, f.dev, f.inode, f.size, f.mtime_ns, f.ctime_ns, c.start_line, c.end_line, c.text
+            SELECT f.root_id, f.relpath, f.dev, f.inode, f.size, f.mtime_ns, f.ctime_ns,
+                   c.start_line, c.end_line, c.text
             FROM chunks c JOIN files f ON f.id = c.file_id WHERE c.id = ?
         """
         with self._database.reading() as connection:
@@ -215,7 +216,7 @@ class Search:
                     is_fresh(path, FileStamp(*row[2:7])),
                     chunk_text(row[9]),
                     found.shares,
-                )  # fmt: skip
+                )
             )
         return hits
 
