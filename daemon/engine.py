@@ -43,7 +43,7 @@ from ctx42d.indexer.worker_slot import BrokenBundle, WorkerSettings
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.manager import MemoryManager
 from ctx42d.memory.pressure import Pressure
-from ctx42d.memory.trim import few_arenas
+from ctx42d.memory.trim import lean_heap
 
 log = logging.getLogger("ctx42d.engine")
 
@@ -63,6 +63,7 @@ class Engine:
         self.memory = memory
         self.notes: dict[str, str] = {}
         self.last_error = ""
+        self._rested_after = 0.0
         self.paused = self.stopping = False
         self.moved = threading.Condition()
         self.started_at = time.time()
@@ -331,12 +332,24 @@ class Engine:
         idle_since = time.monotonic() - self.idle_s
         if self.embedding.slot.retire(unless_used_since=idle_since):
             log.debug("the embedding worker left: idle")
-        if self.search.last_asked < time.monotonic() - RELEASE_AFTER_S:
-            self.store.vectors.release()
+        self._rest_after_questions()
         self._follow_outside(self.governor.relieve())
-        if not self.watcher.alive:
-            self._say("the watcher's thread ended: every root is compared with the disk from now on")
-            self._ask_for_scans("the watcher ended")
+        if not self.watcher.alive and "watcher" not in self.notes:
+            self.notes["watcher"] = (
+                f"the watcher's thread ended: roots are compared with the disk every {POLL_UNWATCHED_S:.0f} s"
+                " until `ctx42d restart`"
+            )
+            self._trouble(self.notes["watcher"])
+
+    def _rest_after_questions(self) -> None:
+        """Give back, once, what answering questions has left: mapped vectors, page caches, free heap."""
+        asked = self.search.last_asked
+        if asked == self._rested_after or asked > time.monotonic() - RELEASE_AFTER_S:
+            return
+        self._rested_after = asked
+        self.store.vectors.release()
+        self.database.shrink()
+        self.memory.collect_garbage("idle")
 
     def _follow_outside(self, pressure: Pressure) -> None:
         if pressure.outside:
@@ -350,7 +363,8 @@ class Engine:
         self.wake_scan()
 
     def _poll_unwatched(self) -> None:
-        unwatched = [root_id for root_id in self._views if self.watcher.counts(root_id).refused]
+        alive = self.watcher.alive
+        unwatched = [root_id for root_id in self._views if not alive or self.watcher.counts(root_id).refused]
         if unwatched:
             self.roots.request_rescan(unwatched, "not every folder is watched")
             self.wake_scan()
@@ -358,6 +372,7 @@ class Engine:
     def _collect(self) -> None:
         if not self.queue.counts().pending:
             self.store.collect_unused(time.time() - UNUSED_VECTORS_KEPT_S)
+            self.database.checkpoint()
 
     def _say(self, sentence: str) -> None:
         log.info("%s", sentence)
@@ -386,7 +401,7 @@ def _is_full(error: Exception) -> bool:
 
 def make_memory(config: Config, environ: Mapping[str, str]) -> MemoryManager:
     """Build the memory manager from the configuration. Raises MemoryConfigError."""
-    few_arenas()
+    lean_heap()
     section: dict[str, Any] = config.section("memory")
     return MemoryManager(
         MemoryConfig.from_settings(section, environ),

@@ -90,9 +90,17 @@ class Database:
             self._readers.put(connection)
 
     def checkpoint(self) -> None:
-        """Copy the log back into the database."""
+        """Copy the log back into the database and empty it."""
         with self.lock:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def shrink(self) -> None:
+        """Let go of cached pages."""
+        with self.lock:
+            self._writer.execute("PRAGMA shrink_memory")
+        for _ in range(READERS):
+            with self.reading() as connection:  # they go round: each comes up once, unless others use them now
+                connection.execute("PRAGMA shrink_memory")
 
     def close(self) -> None:
         """Close all connections; waits for readers."""

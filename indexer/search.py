@@ -140,7 +140,7 @@ class Search:
         return [chunk_id for chunk_id, _ in self._vectors.nearest("deep", vector, CANDIDATES, files)]
 
     def _frequency(self, connection: sqlite3.Connection, term: str) -> int:
-        """In how many chunks a term occurs; remembered for a while, since counting a frequent one takes a millisecond."""
+        """In how many chunks a term occurs; remembered for a while: counting a frequent one takes a millisecond."""
         now = time.monotonic()
         until, count = self._frequencies.get(term, (0.0, 0))
         if until < now or not count:

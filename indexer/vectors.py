@@ -27,7 +27,7 @@ from ctx42d.indexer.quantize import row_dtype
 
 Tier = Literal["static", "deep"]
 TIERS: tuple[Tier, ...] = ("static", "deep")
-BLOCK_ROWS = 8192
+BLOCK_ROWS = 2048
 GROWTH_ROWS = 16384
 
 

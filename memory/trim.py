@@ -10,6 +10,8 @@ import gc
 from collections.abc import Callable
 
 _M_ARENA_MAX = -8  # malloc.h
+_M_MMAP_THRESHOLD = -3
+_LARGE_BYTES = 2**20  # pinned: glibc raises it to 32 MB by itself, and the heap grows by every frame and every query
 
 
 def trim() -> int:
@@ -23,8 +25,10 @@ def trim() -> int:
     return collected
 
 
-def few_arenas() -> bool:
-    """Have all threads share two of glibc's heaps; call it before they start. False: this system can't.
+def lean_heap() -> bool:
+    """Have all threads share two of glibc's heaps, and large blocks go back at once. False: this system can't.
+
+    Call it before threads start.
 
     By default each thread gets its own, up to eight a core, and what one freed no other uses. Workers get the same from
     their environment, before exec.
@@ -33,7 +37,7 @@ def few_arenas() -> bool:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     except (OSError, TypeError):
         return False
-    return mallopt is not None and mallopt(_M_ARENA_MAX, 2) == 1
+    return mallopt is not None and mallopt(_M_ARENA_MAX, 2) == 1 and mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES) == 1
 
 
 def young_collections() -> int:

@@ -8,7 +8,7 @@ import pytest
 from ctx42d.indexer import shapes
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.memory import gauge
-from ctx42d.memory.trim import few_arenas
+from ctx42d.memory.trim import lean_heap
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="limits of other processes are Linux's")
 MB = 2**20
@@ -57,7 +57,7 @@ def test_a_process_that_is_gone_cannot_be_limited_and_nonsense_is_refused() -> N
         gauge.limit_growth_of(process.pid, -1)
 
 
-def test_few_arenas_says_whether_it_could() -> None:
-    code = "from ctx42d.memory.trim import few_arenas; import sys; sys.exit(0 if few_arenas() else 3)"
+def test_lean_heap_says_whether_it_could() -> None:
+    code = "from ctx42d.memory.trim import lean_heap; import sys; sys.exit(0 if lean_heap() else 3)"
     answer = subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode
-    assert answer == (0 if few_arenas() else 3)
+    assert answer == (0 if lean_heap() else 3)
