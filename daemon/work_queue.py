@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.pipeline import Lease
+from ctx42d.indexer.roots import REQUEST
 
 # A path that waits keeps its place: a `sync` that began before it was saved again still has to wait for it.
 ENQUEUE = """
@@ -118,6 +119,12 @@ class WorkQueue:
         with self._database.transaction() as connection:
             self._unlease(connection, lease)
             self._set_not_before(connection, lease, self._clock() + delay_s)
+
+    def leave_to_scan(self, lease: Lease, reason: str) -> None:
+        """Its root is away: instead of the path, which nobody could get done, a scan of the root is owed."""
+        with self._database.transaction() as connection:
+            connection.execute(REQUEST, (lease.root_id, reason, self._clock()))
+            connection.execute("DELETE FROM queue WHERE root_id=? AND relpath=?", (lease.root_id, lease.relpath))
 
     def fail(self, lease: Lease, reason: str) -> bool:
         """The work on this very file failed: try again later, or quarantine it.

@@ -22,7 +22,6 @@ from ctx42d.indexer.store import Pending, Store
 from ctx42d.indexer.wire import FileToParse, ParsedFile, stamp_of
 
 UNSTABLE_RETRY_S = 0.2
-UNAVAILABLE_RETRY_S = 30.0
 DEEP_GROUP = 64
 DEEP_ATTEMPTS = 3
 
@@ -38,7 +37,7 @@ class Lease:
 
 
 class Queue(Protocol):
-    """Where dirty paths come from. `acknowledge`, `retry` and `fail` join the transaction they are called in."""
+    """Where dirty paths come from. What settles a lease joins the transaction that it is called in."""
 
     def lease(self) -> list[Lease]:
         """Take a batch, empty when nothing is due."""
@@ -51,6 +50,9 @@ class Queue(Protocol):
 
     def retry(self, lease: Lease, *, delay_s: float) -> None:
         """Put it back for later."""
+
+    def leave_to_scan(self, lease: Lease, reason: str) -> None:
+        """Its root is away: the root is owed a scan, which will find whatever became of the path."""
 
     def fail(self, lease: Lease, reason: str) -> bool:
         """It failed on its own; True: it is quarantined now."""
@@ -212,7 +214,7 @@ class Pipeline:
             if view is not None:
                 check_available(view.path, expects_files=True)
         except RootUnavailable as problem:
-            self._queue.retry(lease, delay_s=UNAVAILABLE_RETRY_S)
+            self._queue.leave_to_scan(lease, str(problem))
             self._away(lease.root_id, str(problem))
         else:
             self._forget(lease)
