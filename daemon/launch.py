@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from ctx42d.daemon.client import ClientError, DaemonClient, NoAnswer, NoDaemon, ProtocolError
+from ctx42d.daemon.client import ClientError, DaemonClient, DaemonError, NoAnswer, NoDaemon, ProtocolError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -81,7 +81,7 @@ def stop(client: DaemonClient, *, seconds: float = STOP_SECONDS) -> int:
     Raises NoDaemon if there is none, LaunchError if it is still there after `seconds`.
     """
     try:
-        pid = int(client.call("status")["pid"])
+        pid = _pid(client)
         with suppress(ProtocolError):  # it may be gone before its answer is out
             client.call("shutdown")
     except NoAnswer:
@@ -166,6 +166,15 @@ def _listening(path: Path) -> bool:
     except ClientError:
         return False
     return True
+
+
+def _pid(client: DaemonClient) -> int:
+    try:
+        return int(client.call("status")["pid"])
+    except DaemonError:  # it can't read its index, as a rule: it has to be stopped all the more
+        if (pid := client.peer_pid()) is None:
+            raise
+        return pid
 
 
 def _peer(client: DaemonClient) -> str:

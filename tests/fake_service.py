@@ -3,7 +3,7 @@
 MODE: `good` answers, works through 100 files in three looks, and leaves when asked to (or at the end of its input);
 `refuses` says a sentence and leaves; `dies` is killed; `silent` never opens a socket; `stubborn` promises to leave
 and stays; `late` leaves because another one is there; `degraded` and `paused` make no headway; `vanishes` dies at the
-third look.
+third look. A file `damaged` in its folder keeps it from answering `status`.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(__file__))
 
 from cli_kit import answer, hit, progress, root, status
-from fake_daemon import FakeDaemon
+from fake_daemon import FakeDaemon, Refused
 
 from ctx42d.daemon.config import ENVIRONMENT
 from ctx42d.daemon.paths import resolve
@@ -43,8 +43,10 @@ class Service:
             "shutdown": lambda _: self.shutdown(),
         }
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any] | Refused:
         """Who we are."""
+        if (resolve(os.environ).data_dir / "damaged").exists():
+            return Refused(-32603, "status failed in the daemon (DatabaseError: file is not a database)")
         ours = {name: os.environ[name] for name in ENVIRONMENT.values() if name in os.environ}
         return status(pid=os.getpid(), roots=self.roots, environment=ours)
 

@@ -106,6 +106,16 @@ def test_restart_replaces_the_process_and_passes_the_environment_on(home, shell,
     assert shell("up")[2] == ""
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel has to tell who is at the socket's other end")
+def test_a_daemon_that_cannot_read_its_index_is_stopped_and_restarted_all_the_same(home, shell, service):
+    service("good")
+    shell("up")
+    (pid,) = pids(home)
+    (home / "damaged").write_text("")
+    assert shell("down") == (0, f"stopped (pid {pid})\n", "")
+    assert not process_alive(pid)
+
+
 @pytest.mark.parametrize(
     ("mode", "sentence"),
     [
