@@ -18,6 +18,7 @@ import msgspec
 from ctx42d.daemon.engine import Engine
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
+from ctx42d.daemon.why import why
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Hit, Query
 from ctx42d.indexer.verify import verify_references, verify_root
@@ -178,7 +179,7 @@ class Methods:
         return {"path": name, "added": True, "note": None}
 
     def _covers(self, root: Root, path: bytes) -> bool:
-        selector = self._engine.selector(root.root_id)
+        selector = self._engine.selector_of(root.root_id)
         return selector is not None and selector.why_not(root.relative(path), is_dir=True) is None
 
     def _roots_remove(self, params: PathParams) -> dict[str, Any]:
@@ -225,7 +226,7 @@ class Methods:
         return {"clean": not problems, "checked": checked, "differs": differs}
 
     def _why(self, params: PathParams) -> dict[str, Any]:
-        return self._engine.why(_real(params.path, last=False))
+        return why(self._engine, _real(params.path, last=False))
 
     def _shutdown(self, _: NoParams) -> dict[str, Any]:
         # A moment later, so that the answer goes out before the socket is closed.

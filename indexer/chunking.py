@@ -24,9 +24,6 @@ from ctx42d.indexer.prose import prose_borders, sections
 from ctx42d.indexer.tiling import Chunk as Chunk
 from ctx42d.indexer.tiling import Definition, Leads, lines_of, tile
 
-CHUNKER_VERSION = 1
-"""Changes when some file would be cut differently: an index made with another version is made again."""
-
 _PARSE_SECONDS = 0.3
 _PARSE_SECONDS_PER_BYTE = 1e-6
 """Processor time that a parse may take: about ten times what the slowest grammar needs for ordinary code."""

@@ -23,6 +23,10 @@ from itertools import accumulate
 
 from ctx42d.indexer.grammar_nodes import CLASS_LIKE, KIND_CONSTANT, NAMELESS
 
+CHUNKER_VERSION = 1
+"""Changes when some file would be cut differently: an index made with another version is made again. Here, because the
+daemon, which asks, must not load a parser."""
+
 JOINED_SHARE = 0.5
 SMALL_SHARE = 0.17
 TRIFLE_CHARS = 24

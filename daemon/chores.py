@@ -1,0 +1,159 @@
+"""What does each scheduled job do, and how often?
+
+Scanning, draining the queue, the deep tier, and what keeps the service small: workers that leave, memory given back,
+vectors nobody wants. Leaves running them to `jobs.py`, the parts to `engine.py`.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sqlite3
+import time
+from typing import TYPE_CHECKING
+
+from ctx42d.daemon.jobs import Jobs
+from ctx42d.daemon.memory_log import SAVE_EVERY_S
+from ctx42d.indexer.governor import NotNow
+from ctx42d.indexer.worker_slot import BrokenBundle
+from ctx42d.memory.pressure import Pressure
+
+if TYPE_CHECKING:
+    from ctx42d.daemon.engine import Engine
+
+log = logging.getLogger("ctx42d.chores")
+
+SAFETY_S = 10.0
+HOUSEKEEPING_S = 5.0
+POLL_UNWATCHED_S = 30.0
+RELEASE_AFTER_S = 20.0
+NO_ROOM_RETRY_S = 2.0
+UNUSED_VECTORS_KEPT_S = 14 * 24 * 3600.0
+
+
+class Chores:
+    """The jobs of an engine. They begin with `jobs.start()`, once the engine is whole."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._rested_after = 0.0
+        self.jobs = jobs = Jobs(self._failed)
+        jobs.add("scan", self._scan, every_s=SAFETY_S)
+        jobs.add("drain", self._drain, every_s=SAFETY_S)
+        jobs.add("deepen", self._deepen, every_s=SAFETY_S)
+        jobs.add("housekeeping", self._keep_house, every_s=HOUSEKEEPING_S)
+        every_s = self._engine.watch.reconcile_interval_minutes * 60
+        jobs.add("memory", self._engine.memory_log.save, every_s=SAVE_EVERY_S)
+        jobs.add("reconcile", lambda: self._ask_for_scans("interval"), every_s=every_s, jitter_s=every_s / 10)
+        jobs.add("poll", self._poll_unwatched, every_s=POLL_UNWATCHED_S)
+        jobs.add("collect", self._collect, every_s=3600.0, jitter_s=600.0)
+
+    def _stop_working(self) -> bool:
+        return self._engine.paused or self._engine.stopping
+
+    def _stop_bulk(self) -> bool:
+        """Whether nothing may be indexed now: as above, or the rest of the machine needs its memory."""
+        return self._stop_working() or self._engine.memory.recent_pressure().outside
+
+    def _scan(self) -> None:
+        if self._stop_working():
+            return
+        self._engine.scanner.run_owed(self._engine.say, self._engine.wake)
+        self._engine.root_map = {root.root_id: root for root in self._engine.roots.all()}
+        self.jobs.wake("deepen")
+        self._engine.progressed()
+
+    def _drain(self) -> None:
+        if self._stop_bulk():
+            return
+        self._engine.queue.reclaim()
+        caught_up = self._engine.store.vectors.catch_up()
+        done = self._engine.pipeline.drain(self._stop_bulk, self._engine.progressed)
+        if done or caught_up:
+            self._engine.notes.pop("disk", None)
+        if done and not self._engine.stopping:
+            self.jobs.wake("deepen")
+        if not self._engine.stopping and (due := self._engine.queue.next_due()) is not None:
+            self.jobs.wake_in("drain", max(0.05, due - time.time()))
+        self._engine.progressed()
+
+    def _deepen(self) -> None:
+        if not self._engine.deep_enabled or self._stop_bulk():
+            return
+        try:
+            # New text first: the deep tier gives way to the queue.
+            self._engine.pipeline.deepen(
+                lambda: self._stop_bulk() or self._engine.queue.counts().pending > 0, self._engine.progressed
+            )
+        except BrokenBundle as problem:
+            self._engine.notes["bundle"] = f"no deep tier: {problem}"
+        except NotNow as problem:
+            log.debug("the deep tier waits: %s", problem)
+            if not self._engine.stopping:
+                self.jobs.wake_in("deepen", NO_ROOM_RETRY_S)
+
+    def _keep_house(self) -> None:
+        self._engine.parsers.reap(keep=1)
+        idle_since = time.monotonic() - self._engine.idle_s
+        if self._engine.embedding.slot.retire(unless_used_since=idle_since):
+            log.debug("the embedding worker left: idle")
+        self._rest_after_questions()
+        self._follow_outside(self._engine.governor.relieve())
+        if not self._engine.watcher.alive and "watcher" not in self._engine.notes:
+            self._engine.notes["watcher"] = (
+                f"the watcher's thread ended: roots are compared with the disk every {POLL_UNWATCHED_S:.0f} s"
+                " until `ctx42d restart`"
+            )
+            self._engine.trouble(self._engine.notes["watcher"])
+
+    def _rest_after_questions(self) -> None:
+        """Give back, once, what answering questions has left: mapped vectors, page caches, free heap."""
+        asked = self._engine.search.last_asked
+        if asked == self._rested_after or asked > time.monotonic() - RELEASE_AFTER_S:
+            return
+        self._rested_after = asked
+        self._engine.store.vectors.release()
+        self._engine.database.shrink()
+        self._engine.memory.collect_garbage("idle")
+
+    def _follow_outside(self, pressure: Pressure) -> None:
+        if pressure.outside:
+            self._engine.notes["outside"] = f"indexing waits for other programs' memory: {pressure.reason}"
+        elif self._engine.notes.pop("outside", None) and not self._engine.stopping:
+            self._engine.wake()
+            self.jobs.wake("deepen")
+
+    def _ask_for_scans(self, reason: str) -> None:
+        self._engine.roots.request_rescan(list(self._engine.views), reason)
+        self._engine.wake_scan()
+
+    def _poll_unwatched(self) -> None:
+        alive = self._engine.watcher.alive
+        unwatched = [
+            root_id for root_id in self._engine.views if not alive or self._engine.watcher.counts(root_id).refused
+        ]
+        if unwatched:
+            self._engine.roots.request_rescan(unwatched, "not every folder is watched")
+            self._engine.wake_scan()
+
+    def _collect(self) -> None:
+        if not self._engine.queue.counts().pending:
+            self._engine.store.collect_unused(time.time() - UNUSED_VECTORS_KEPT_S)
+            self._engine.database.checkpoint()
+
+    def _failed(self, name: str, error: Exception) -> None:
+        if _is_full(error):
+            if "disk" not in self._engine.notes:
+                self._engine.notes["disk"] = (
+                    f"no room on the disk of {self._engine.database.path.parent}: indexing waits until there is"
+                )
+                log.error("%s", self._engine.notes["disk"])
+            return
+        self._engine.last_error = f"{name}: {error}"
+        log.error("%s failed, tried again in %.0f s", name, SAFETY_S, exc_info=error)
+
+
+def _is_full(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, sqlite3.OperationalError) and "full" in str(error)
