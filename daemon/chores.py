@@ -59,7 +59,7 @@ class Chores:
         if self._stop_working():
             return
         self._engine.scanner.run_owed(self._engine.say, self._engine.wake)
-        self._engine.root_map = {root.root_id: root for root in self._engine.roots.all()}
+        self._engine.refresh_roots()
         self.jobs.wake("deepen")
         self._engine.progressed()
 

@@ -9,6 +9,7 @@ import click
 
 from ctx42d.daemon.cli_connection import HASH_SECONDS, QUICK_SECONDS, ask, real_folder, real_place
 from ctx42d.daemon.cli_exit import DONE, FAILED
+from ctx42d.daemon.cli_options import Seconds
 from ctx42d.daemon.cli_output import emit, emit_json, notice
 from ctx42d.daemon.cli_render import count, percent
 from ctx42d.daemon.oneline import one_line
@@ -16,7 +17,7 @@ from ctx42d.daemon.oneline import one_line
 
 @click.command("sync")
 @click.argument("path", required=False)
-@click.option("--timeout", type=click.FloatRange(0, 86_400), default=30.0, show_default=True, metavar="S")
+@click.option("--timeout", type=Seconds(0, 86_400), default=30.0, show_default=True, metavar="S")
 def sync_command(path: str | None, timeout: float) -> None:
     """Return when every change made before the call is searchable; exit 1 if that takes longer than --timeout."""
     params = {"path": real_folder(path) if path else None, "timeout_s": timeout}

@@ -15,7 +15,12 @@ _HANDLER = "ctx42d.lossless"
 
 
 def prepare() -> None:
-    """Make stdout write undecodable file names as the bytes they are, and anything its encoding lacks as "?"."""
+    """Make stdout write undecodable file names as the bytes they are, and anything its encoding lacks as "?".
+
+    A stream that was closed before we started (`>&-`) is /dev/null from here on.
+    """
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 for as long as we live
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115 as above
     codecs.register_error(_HANDLER, _lossless)
     with contextlib.suppress(AttributeError):  # a test's stand-in
         sys.stdout.reconfigure(errors=_HANDLER)  # type: ignore[union-attr]

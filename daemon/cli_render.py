@@ -107,11 +107,10 @@ def progress_line(progress: Mapping[str, Any], *, deep: bool) -> str:
     if progress["phase"] == "scanning":
         text = f"scanning: {count(progress['files_total'], 'file')} so far"
     elif deep and progress.get("searchable"):
+        eta = progress.get("eta_s")
         text = f"deep tier: {progress['deep_done']:,} of {count(progress['deep_total'], 'chunk')}"
-    else:
-        text = f"indexing: {progress['files_done']:,} of {count(progress['files_total'], 'file')}"
-    eta = progress.get("eta_s")
-    return text + (f", about {duration(eta)} left" if eta else "")
+        return text + (f", about {duration(eta)} left" if eta else "")
+    return f"indexing: {progress['files_done']:,} of {count(progress['files_total'], 'file')}"
 
 
 def _share(value: object) -> str:

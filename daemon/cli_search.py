@@ -11,6 +11,7 @@ import click
 
 from ctx42d.daemon.cli_connection import ask, from_here, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
+from ctx42d.daemon.cli_options import Seconds
 from ctx42d.daemon.cli_output import emit, emit_json, notice
 from ctx42d.daemon.cli_render import coverage_sentence, hit_lines
 
@@ -25,7 +26,7 @@ PATIENCE_SECONDS = 30.0  # on top of what the question itself may wait for
 @click.option("--path", "glob", metavar="GLOB", help="Only files whose path matches.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as the daemon gives it.")
 @click.option("--explain", is_flag=True, help="Say what each signal contributed to each hit.")
-@click.option("--wait-fresh", type=click.FloatRange(0, 3600), metavar="S", help="First wait for pending changes.")
+@click.option("--wait-fresh", type=Seconds(0, 3600), metavar="S", help="First wait for pending changes.")
 @click.option("--wait-deep", type=click.IntRange(0, 60_000), metavar="MS", help="Wait for the deep tier; 0: never.")
 def search_command(
     text: tuple[str, ...], root: str | None, glob: str | None, as_json: bool, wait_deep: int | None, **options: Any

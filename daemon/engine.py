@@ -55,6 +55,7 @@ class Engine:
         self.last_error = ""
         self.paused = self.stopping = False
         self.moved = threading.Condition()
+        self._following = threading.RLock()  # held while the roots are taken over from their table
         self.started_at = time.time()
         selection = config.section("selection")
         self.selection = SelectionSettings(
@@ -151,16 +152,22 @@ class Engine:
             self.wake_scan()
 
     def follow_roots(self) -> None:
-        """Take over the roots as the table has them now."""
-        roots = {root.root_id: root for root in self.roots.all()}
-        views = {}
-        for root in roots.values():
-            nested = [other.path for other in roots.values() if other is not root and root.holds(other.path)]
-            views[root.root_id] = RootView(root.path, Selector(root.path, self.selection, nested))
-            self.watcher.add_root(root.root_id, root.path, views[root.root_id].selector)
-        for gone in set(self.views) - set(views):
-            self.watcher.remove_root(gone)
-        self.views, self.root_map = views, roots
+        """Take over the roots as the table has them now, and make their rules anew."""
+        with self._following:
+            self.refresh_roots()
+            roots, views = self.root_map, {}
+            for root in roots.values():
+                nested = [other.path for other in roots.values() if other is not root and root.holds(other.path)]
+                views[root.root_id] = RootView(root.path, Selector(root.path, self.selection, nested))
+                self.watcher.add_root(root.root_id, root.path, views[root.root_id].selector)
+            for gone in set(self.views) - set(views):
+                self.watcher.remove_root(gone)
+            self.views = views
+
+    def refresh_roots(self) -> None:
+        """Take over the notes and times of the roots as the table has them now."""
+        with self._following:
+            self.root_map = {root.root_id: root for root in self.roots.all()}
 
     def selector_of(self, root_id: int) -> Selector | None:
         """The selector of a root."""
@@ -173,12 +180,20 @@ class Engine:
         return Selector(root.path, self.selection, nested)
 
     def remove_root(self, root: Root) -> int:
-        """Forget a root and all its rows; return how many files it had."""
+        """Forget a root and all its rows; return how many files it had.
+
+        Its view goes first: what is on its way from a worker finds no root and is dropped. What was committed before
+        that is in the list, because the list is made under the writer's lock.
+        """
         self.watcher.remove_root(root.root_id)
-        files = self.store.known_below(root.root_id)
-        for relpath in files:
-            self.store.remove(root.root_id, relpath)
-        self.roots.drop(root.root_id)
+        with self._following:
+            self.views = {root_id: view for root_id, view in self.views.items() if root_id != root.root_id}
+        with self.store.transaction():
+            files = self.store.known_below(root.root_id)
+            for relpath in files:
+                self.store.remove(root.root_id, relpath)
+            self.roots.drop(root.root_id)
+        self.roots.save()
         self.follow_roots()
         if outer := self.roots.of(root.path):  # its files belong to the outer root again
             self.roots.request_rescan([outer.root_id], "an inner root was removed")
@@ -212,7 +227,8 @@ class Engine:
             self.say(reason)
             self.roots.set_note(root_id, reason)
             self.roots.request_rescan([root_id], "the root was away")
-            self.root_map = {**self.root_map, root_id: replace(root, note=reason)}
+            with self._following:
+                self.root_map = {**self.root_map, root_id: replace(root, note=reason)}
 
     def say(self, sentence: str) -> None:
         """Log what happened."""

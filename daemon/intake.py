@@ -110,7 +110,8 @@ class Intake:
         with self._passing:
             with self._changed:
                 due = self._debouncer.due(now)
-                held = [key for key in due if self._held(key[0], now)]
+                holding = {root_id: self._held(root_id, now) for root_id in {key[0] for key in due}}
+                held = [key for key in due if holding[key[0]]]
                 self._debouncer.put_back(held, now)
                 waits = set(held)
                 self._in_hand = [key for key in due if key not in waits]

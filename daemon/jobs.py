@@ -8,6 +8,7 @@ for `status`, and tried again at the next turn.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 log = logging.getLogger("ctx42d.jobs")
@@ -48,39 +50,61 @@ class Jobs:
         self._scheduler.start()
 
     def wake(self, name: str) -> None:
-        """Run a job now, or once more if it is running."""
+        """Run a job now, or once more if it is running. Nothing happens once `stop` was called."""
         if self._jobs[name].ask():
-            self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+            self._plan(name, datetime.now(UTC))
 
     def wake_in(self, name: str, delay_s: float) -> None:
         """Run a job after a while, unless it runs before that anyway."""
         when = datetime.now(UTC) + timedelta(seconds=delay_s)
         planned = self._jobs[name].handle.next_run_time
         if planned is None or when < planned:
-            self._scheduler.modify_job(name, next_run_time=when)
+            self._plan(name, when)
 
     def stop(self) -> None:
-        """Start no more runs and wait for those that are running."""
-        self._scheduler.shutdown(wait=True)
+        """Start no more runs and wait for those that are running.
+
+        APScheduler's own waiting holds its locks, and a job that wakes another one needs them: the two would wait for
+        each other for ever. So it doesn't wait, and we do.
+        """
+        for job in self._jobs.values():
+            job.stop()
+        self._scheduler.shutdown(wait=False)
+        for job in self._jobs.values():
+            job.join()
+
+    def _plan(self, name: str, when: datetime) -> None:
+        with contextlib.suppress(JobLookupError):  # the scheduler was shut down meanwhile
+            self._scheduler.modify_job(name, next_run_time=when)
 
 
 class _Job:
     def __init__(self, name: str, run: Callable[[], None], failed: Callable[[str, Exception], None]) -> None:
         self.handle: Any = None
         self._name, self._run, self._failed = name, run, failed
-        self._lock = threading.Lock()
-        self._asked = self._running = False
+        self._lock = threading.Condition()
+        self._asked = self._running = self._stopped = False
 
     def ask(self) -> bool:
         """Ask for a run; True: nobody is running who would see it."""
         with self._lock:
             self._asked = True
-            return not self._running
+            return not (self._running or self._stopped)
+
+    def stop(self) -> None:
+        """Start no more runs."""
+        with self._lock:
+            self._stopped = True
+
+    def join(self) -> None:
+        """Wait until none is under way."""
+        with self._lock:
+            self._lock.wait_for(lambda: not self._running)
 
     def turn(self) -> None:
         """Run until nobody asks for more."""
         with self._lock:
-            if self._running:
+            if self._running or self._stopped:
                 return
             self._running = True
         while True:
@@ -91,6 +115,7 @@ class _Job:
             except Exception as error:  # noqa: BLE001 the outermost line of a job: told to status and log, tried again later
                 self._failed(self._name, error)
             with self._lock:
-                if not self._asked:
+                if not self._asked or self._stopped:
                     self._running = False
+                    self._lock.notify_all()
                     return

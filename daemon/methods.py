@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -19,6 +22,7 @@ from ctx42d.daemon.engine import Engine
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.why import why
+from ctx42d.indexer.languages import LANGUAGES
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Hit, Query
 from ctx42d.indexer.verify import verify_references, verify_root
@@ -29,6 +33,7 @@ COUNT_AT_MOST = 200_000
 COUNT_SECONDS = 5.0
 VERIFY_SYNC_S = 60.0
 SHUTDOWN_AFTER_S = 0.05
+MOST_WAIT = 86_400  # a day in seconds; in milliseconds a minute and a half
 
 
 class MethodError(Exception):
@@ -116,7 +121,13 @@ class Methods:
             checked = msgspec.convert(params, takes)
         except msgspec.ValidationError as error:
             raise MethodError(f"{name}: {error}", BAD_PARAMETERS) from None
-        return do(checked)
+        try:
+            return do(checked)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            where = self._engine.database.path
+            raise MethodError(f"the index {where} is damaged ({error}): `ctx42d restart` builds it again") from error
 
     def _search(self, params: SearchParams) -> dict[str, Any]:
         began = time.perf_counter()
@@ -125,10 +136,16 @@ class Methods:
             raise MethodError(f"search: k is {k}, allowed is 1 to {MOST_HITS}", BAD_PARAMETERS)
         folder = _real(params.root) if params.root is not None else None
         if folder is not None:
-            self._in_a_root(folder)
+            self._roots_at(folder)
+            if not os.path.lexists(folder):
+                raise MethodError(f"search: {params.root} does not exist", BAD_PARAMETERS)
+        if params.lang is not None and params.lang not in LANGUAGES:
+            near = get_close_matches(params.lang, LANGUAGES, 1)
+            hint = f": did you mean {near[0]}?" if near else ""
+            raise MethodError(f"search: there is no language {params.lang!r:.60}{hint}", BAD_PARAMETERS)
         if params.wait_fresh_s:
-            self._wait_fresh(folder, params.wait_fresh_s)
-        wait_ms = self._wait_deep_ms if params.wait_deep_ms is None else params.wait_deep_ms
+            self._wait_fresh(folder, _seconds("wait_fresh_s", params.wait_fresh_s))
+        wait_ms = self._wait_deep_ms if params.wait_deep_ms is None else _seconds("wait_deep_ms", params.wait_deep_ms)
         query = Query(params.query, k, folder, params.lang, params.path, max(0.0, wait_ms) / 1000)
         answer = self._engine.search.ask(query, self._engine.root_map)
         return {
@@ -148,9 +165,10 @@ class Methods:
 
     def _sync(self, params: SyncParams) -> dict[str, Any]:
         began = time.monotonic()
-        root = self._in_a_root(_real(params.path)) if params.path is not None else None
+        timeout_s = _seconds("timeout_s", params.timeout_s)
+        roots = self._roots_at(_real(params.path)) if params.path is not None else []
         try:
-            done = sync(self._engine, root.root_id if root else None, params.timeout_s)
+            done = sync(self._engine, roots[0].root_id if len(roots) == 1 else None, timeout_s)
         except SyncFailed as error:
             raise MethodError(f"sync: {error}") from None
         if not done:
@@ -173,7 +191,8 @@ class Methods:
         if holder is not None and holder.path == path:
             return {"path": name, "added": False, "note": "is a root already"}
         if holder is not None and self._covers(holder, path):
-            note = f"lies in the root {os.fsdecode(holder.path)}, which covers it: search it with --root {name}"
+            where = os.fsdecode(holder.path)
+            note = f"lies in the root {where}, which covers it: search it with --root {shlex.quote(name)}"
             return {"path": name, "added": False, "note": note}
         self._engine.roots.add(path)
         return {"path": name, "added": True, "note": None}
@@ -206,18 +225,17 @@ class Methods:
 
     def _reindex(self, params: PathParams) -> dict[str, Any]:
         path = _real(params.path)
-        root = self._in_a_root(path)
-        return {"queued": self._engine.reindex(root, root.relative(path))}
+        return {"queued": sum(self._engine.reindex(root, _below(root, path)) for root in self._roots_at(path))}
 
     def _verify(self, params: OptionalPathParams) -> dict[str, Any]:
         path = _real(params.path) if params.path is not None else None
-        roots = [self._in_a_root(path)] if path is not None else self._engine.roots.all()
+        roots = self._roots_at(path) if path is not None else self._engine.roots.all()
         with contextlib.suppress(SyncFailed):  # paused: what isn't indexed is a difference
             sync(self._engine, None, VERIFY_SYNC_S)
         checked, problems = 0, verify_references(self._engine.database)
         for root in roots:
             selector = self._engine.new_selector_of(root)
-            below = root.relative(path) if path is not None else b""
+            below = _below(root, path) if path is not None else b""
             count, found = verify_root(self._engine.store, root.root_id, root.path, selector, below)
             checked, problems = checked + count, problems + found
         differs = [
@@ -233,14 +251,25 @@ class Methods:
         threading.Timer(SHUTDOWN_AFTER_S, self._shut_down).start()
         return {"stopping": True, "pid": os.getpid()}
 
-    def _in_a_root(self, path: bytes) -> Root:
-        root = self._engine.roots.of(path) or next(
-            (root for root in self._engine.roots.all() if root.path.startswith(path.rstrip(b"/") + b"/")), None
-        )
-        if root is None:
+    def _roots_at(self, path: bytes) -> list[Root]:
+        """Return the innermost root that holds a path, else all below it. Raises MethodError if there is none."""
+        if holder := self._engine.roots.of(path):
+            return [holder]
+        below = [root for root in self._engine.roots.all() if root.path.startswith(path.rstrip(b"/") + b"/")]
+        if not below:
             name = os.fsdecode(path)
-            raise MethodError(f"{name} is in no root: add it with `ctx42d up {name}`")
-        return root
+            raise MethodError(f"{name} is in no root: add it with `ctx42d up {shlex.quote(name)}`")
+        return below
+
+
+def _below(root: Root, path: bytes) -> bytes:
+    return root.relative(path) if root.holds(path) else b""
+
+
+def _seconds(name: str, value: float) -> float:
+    if not 0 <= value <= MOST_WAIT:
+        raise MethodError(f"{name} is {value}, allowed is 0 to {MOST_WAIT}", BAD_PARAMETERS)
+    return value
 
 
 def _real(path: str, *, last: bool = True) -> bytes:

@@ -13,6 +13,8 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
+import contextlib
+import errno
 import fcntl
 import logging
 import signal
@@ -40,6 +42,30 @@ class StartRefused(Exception):
     """The daemon can't start; the message says why and what to do."""
 
 
+class StopRequest:
+    """Asked for by a signal or by a thread, waited for by the main thread.
+
+    A pipe, not an Event: Python's handlers run in the main thread, which an Event that it waits for only wakes if the
+    kernel happened to interrupt that very thread; the byte for the wake-up descriptor is written by any of them.
+    """
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+
+    def ask(self) -> None:
+        """Ask for the end; asking again changes nothing."""
+        with contextlib.suppress(BlockingIOError):  # full of requests already
+            os.write(self._write, b"!")
+
+    def wait(self) -> None:
+        """Wait until somebody asks."""
+        os.read(self._read, 1)
+
+
 def main() -> int:
     """Run until told to stop; return the exit code."""
     options = argparse.ArgumentParser(prog="ctx42d run")
@@ -65,14 +91,12 @@ def main() -> int:
 
 
 def _run(paths: Paths, config: Config, *, ephemeral: bool) -> None:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopRequest()
     if ephemeral:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     engine = Engine(paths.data_dir, config, make_memory(config, os.environ))
     search = config.section("search")
-    methods = Methods(engine, stop.set, default_k=search["default_k"], wait_deep_ms=search["wait_deep_ms"])
+    methods = Methods(engine, stop.ask, default_k=search["default_k"], wait_deep_ms=search["wait_deep_ms"])
     control = Control(paths.socket, methods.call)
     engine.start()
     control.start()
@@ -116,16 +140,18 @@ def _the_only_one(paths: Paths) -> Iterator[None]:
         os.close(handle)
 
 
-def _stop_at_end_of_input(stop: threading.Event) -> None:
+def _stop_at_end_of_input(stop: StopRequest) -> None:
     while os.read(0, 4096):
         pass
-    stop.set()
+    stop.ask()
 
 
 def _in_words(error: OSError | sqlite3.Error, paths: Paths) -> str:
     if isinstance(error, sqlite3.Error):
         what = "no room is left on its disk" if "full" in str(error) else str(error)
         return f"the index {paths.database} can't be opened: {what}"
+    if error.errno == errno.EMFILE:
+        return "could not start: too many open files, or inotify instances (`sysctl fs.inotify.max_user_instances`)"
     if error.filename:
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
     return f"could not start: {error.strerror or error}"

@@ -8,7 +8,6 @@ Covers rows and their order; leaves the work to `ctx42d.indexer.pipeline`, and w
 from __future__ import annotations
 
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -59,7 +58,6 @@ class WorkQueue:
 
     def __init__(self, database: Database, settings: QueueSettings, clock: Callable[[], float] = time.time) -> None:
         self._database, self._settings, self._clock = database, settings, clock
-        self.changed = threading.Condition()
         with database.transaction() as connection:
             # Leases of a process that is gone: nobody else can hold one, since one daemon owns the database.
             connection.execute("UPDATE queue SET leased = NULL, lease_expires = NULL")
@@ -191,11 +189,6 @@ class WorkQueue:
             return connection.execute(
                 "SELECT root_id, relpath, quarantined FROM queue WHERE quarantined IS NOT NULL ORDER BY seq"
             ).fetchall()
-
-    def notify(self) -> None:
-        """Wake those who wait for the queue to move."""
-        with self.changed:
-            self.changed.notify_all()
 
     @staticmethod
     def _unlease(connection: sqlite3.Connection, lease: Lease) -> None:

@@ -188,6 +188,8 @@ class Pipeline:
         return len(batch.decided) + len(batch.to_parse)
 
     def _settle(self, lease: Lease, result: ParsedFile) -> None:
+        if lease.root_id not in self._roots():  # removed meanwhile, with all its rows
+            return
         if result.outcome == "unstable":
             self._queue.retry(lease, delay_s=UNSTABLE_RETRY_S)
             return

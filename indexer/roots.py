@@ -83,16 +83,15 @@ class Roots:
             connection.execute("INSERT OR IGNORE INTO roots (path, added_at) VALUES (?, ?)", (path, time.time()))
             (root_id,) = connection.execute("SELECT id FROM roots WHERE path = ?", (path,)).fetchone()
             connection.execute(REQUEST, (root_id, "added", time.time()))
-        self._save()
+        self.save()
         return Root(root_id, path, None, "")
 
     def drop(self, root_id: int) -> None:
-        """Forget a root whose files are gone from the index."""
+        """Forget a root whose files are gone from the index. Joins the caller's transaction: `save` after it."""
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM rescans WHERE root_id = ?", (root_id,))
             connection.execute("DELETE FROM queue WHERE root_id = ?", (root_id,))
             connection.execute("DELETE FROM roots WHERE id = ?", (root_id,))
-        self._save()
 
     def set_note(self, root_id: int, note: str) -> None:
         """Say why a root can't be indexed, or "" when it can."""
@@ -122,7 +121,8 @@ class Roots:
                 "UPDATE roots SET scanned_at = ?, note = NULL WHERE id = ?", (time.time(), rescan.root_id)
             )
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the list beside the database."""
         paths = [os.fsdecode(root.path) for root in self.all()]
         part = self._sidecar.with_name(self._sidecar.name + ".part")
         part.write_text(json.dumps(paths))

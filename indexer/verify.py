@@ -16,6 +16,7 @@ from ctx42d.indexer.selection import Selector
 from ctx42d.indexer.store import KnownFile, Store
 
 REFERENCES = {
+    "files without their root": "SELECT count(*) FROM files WHERE root_id NOT IN (SELECT id FROM roots)",
     "chunks without their file": "SELECT count(*) FROM chunks WHERE file_id NOT IN (SELECT id FROM files)",
     "chunks without their vector": "SELECT count(*) FROM chunks WHERE vector_id NOT IN (SELECT id FROM vectors)",
     "chunks without full text": "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT id FROM chunks_fts_docsize)",

@@ -206,3 +206,28 @@ def test_stopping_waits_for_the_run_in_hand() -> None:
     assert began.wait(20)
     made.stop()
     assert done.is_set()
+
+
+def test_stopping_ends_although_a_job_that_runs_wakes_others(eventually: Callable[..., None]) -> None:
+    failures: list[tuple[str, Exception]] = []
+    begun, go_on = threading.Event(), threading.Event()
+    jobs = Jobs(lambda name, error: failures.append((name, error)))
+
+    def run() -> None:
+        begun.set()
+        assert go_on.wait(20)
+        for _ in range(100):
+            jobs.wake("other")
+            jobs.wake_in("other", 0.0)
+
+    jobs.add("waker", run, every_s=3600)
+    jobs.add("other", lambda: None, every_s=3600)
+    jobs.start()
+    jobs.wake("waker")
+    assert begun.wait(20)
+    stopping = threading.Thread(target=jobs.stop)
+    stopping.start()
+    go_on.set()
+    stopping.join(20)
+    assert not stopping.is_alive()
+    assert failures == []

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service_kit import NO_DEEP, Home, module, permissions_bind, service, wait_until, write
+from service_kit import NO_DEEP, Home, module, permissions_bind, service, tree, wait_until, write
 
 
 @pytest.fixture(scope="module")
@@ -255,3 +255,31 @@ def test_the_last_file_of_a_root_is_kept_and_the_reason_is_said_until_the_root_h
         wait_until(lambda: home.ask("status")["roots"][0]["note"] is None)
         wait_until(lambda: home.naming("lonely") == [])
         assert home.naming("cheerful") == [str(folder / "another.py")]
+
+
+def test_a_root_removed_while_it_is_indexed_leaves_no_row_behind(tmp_path):
+    folder = tree(tmp_path / "tree", 150, functions=9)
+    with service(tmp_path / "home", NO_DEEP + "[queue]\nbatch_files = 4\n") as home:
+        home.ok("up", folder, "--wait", "none")
+        wait_until(lambda: home.indexed > 8)
+        home.ok("roots", "remove", folder)
+        assert home.ok("verify") == "clean: 0 files compared\n"
+        assert home.ask("status")["queue"]["pending"] == 0
+        home.ok("up", folder)
+        assert home.ok("verify") == "clean: 150 files compared\n"
+
+
+def test_a_folder_above_the_roots_means_all_of_them(tmp_path):
+    one, two = tree(tmp_path / "above" / "one", 2), tree(tmp_path / "above" / "two", 3)
+    with service(tmp_path / "home", NO_DEEP) as home:
+        home.ok("up", one, two)
+        assert home.ok("verify", tmp_path / "above") == "clean: 5 files compared\n"
+        assert home.ok("reindex", tmp_path / "above").startswith("queued 5 files")
+        home.ok("sync", tmp_path / "above")
+
+
+def test_a_filter_that_names_nothing_is_refused(home):
+    wrong = home("search", "x", "--lang", "pyhton")
+    assert (wrong.code, "did you mean python?" in wrong.err) == (2, True)
+    assert home("search", "x", "--wait-fresh", "nan").code == 2
+    assert "Traceback" not in home("sync", "--timeout", "nan").err
