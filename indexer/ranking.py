@@ -90,7 +90,7 @@ def _defines(question: Question, candidate: Candidate) -> float:
 
     In a sentence only what looks like an identifier is a name: "get", "check" or "list" define something in every file.
     """
-    named = question.names if len(question.words) <= FEW_WORDS else question.identifiers
+    named = question.names if len(question.text.split()) <= FEW_WORDS else question.identifiers
     return 1.0 if any(flat(name) in named for name in candidate.defines) else 0.0
 
 
