@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_a_root_inside_a_root_is_covered_by_it(fresh, tmp_path):
     fresh.ok("up", outer)
     said = fresh("up", inner)
     assert said.code == 0
-    assert f"which covers it: search it with --root {inner}" in said.err
+    assert f"which covers it: search it with --root {shlex.quote(str(inner))}" in said.err
     assert roots(fresh) == {str(outer): 1}
     assert owners(fresh, "thermocline") == [(str(outer), "in ner/deep.py")]
 
