@@ -14,6 +14,7 @@ from ctx42d.daemon.launch import process_alive
 # Small batches and one parser: the first index takes long enough to be caught halfway.
 SLOW = "[queue]\nbatch_files = 4\n[worker]\nparse_workers = 1\n"
 FILES = 160
+MANY = 120  # seconds of embedding even where nothing else runs: time enough to kill somebody halfway
 
 
 def test_a_daemon_killed_halfway_through_the_first_index_finishes_after_the_next_start(tmp_path):
@@ -39,7 +40,7 @@ def test_a_daemon_killed_halfway_through_the_first_index_finishes_after_the_next
 
 
 def test_a_daemon_killed_while_it_embeds_goes_on_where_it_was(tmp_path):
-    folder = tree(tmp_path / "tree", 30, functions=2)
+    folder = tree(tmp_path / "tree", MANY, functions=2)
     with service(tmp_path / "home", "[memory]\nbatch_size = 4\n") as home:
         home.ok("up", folder)
         wait_until(lambda: home.ask("progress")["deep_done"] >= 8)
@@ -48,10 +49,10 @@ def test_a_daemon_killed_while_it_embeds_goes_on_where_it_was(tmp_path):
         had = home.ask("progress")["deep_done"]
         home.ok("up", "--wait", "deep")
         progress = home.ask("progress")
-        assert progress["deep_done"] == progress["deep_total"] == 30
-        assert 8 <= had < 30, "it was not killed halfway"
-        assert home.ask("status")["workers"]["embedded"] <= 30 - 8
-        assert home.ok("verify") == "clean: 30 files compared\n"
+        assert progress["deep_done"] == progress["deep_total"] == MANY
+        assert 8 <= had < MANY, "it was not killed halfway"
+        assert home.ask("status")["workers"]["embedded"] <= MANY - 8
+        assert home.ok("verify") == f"clean: {MANY} files compared\n"
 
 
 def test_the_daemon_survives_the_death_of_its_parsing_workers_and_counts_them(tmp_path):
@@ -79,7 +80,7 @@ def test_the_daemon_survives_the_death_of_its_parsing_workers_and_counts_them(tm
 
 
 def test_the_daemon_survives_the_death_of_the_embedding_worker(tmp_path):
-    folder = tree(tmp_path / "tree", 20, functions=2)
+    folder = tree(tmp_path / "tree", MANY, functions=2)
     with service(tmp_path / "home", "[memory]\nbatch_size = 4\n") as home:
         home.ok("up", folder)
         wait_until(lambda: home.ask("progress")["deep_done"] > 0)
