@@ -1,7 +1,7 @@
 """The socket's methods: what each takes, does and answers.
 
-One frozen Struct per method says its parameters, so that a wrong one is refused by name. Covers DESIGN section 8's
-table; leaves framing and errors on the wire to `control.py`, what the figures mean to `status.py`.
+Covers what each command of a client means; leaves the parameters to `params.py`, framing and errors on the wire to
+`control.py`, what the figures mean to `status.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from ctx42d.daemon.engine import Engine
+from ctx42d.daemon.params import NoParams, OptionalPathParams, Params, PathParams, PathsParams, SearchParams, SyncParams
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.why import why
@@ -44,52 +45,6 @@ class MethodError(Exception):
         self.code = code
 
 
-class _Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of a method."""
-
-
-class NoParams(_Params, frozen=True):
-    """None."""
-
-
-class SearchParams(_Params, frozen=True):
-    """A question, its filters, and how long to wait for what."""
-
-    query: str
-    k: int | None = None
-    root: str | None = None
-    lang: str | None = None
-    path: str | None = None
-    explain: bool = False
-    wait_fresh_s: float | None = None
-    wait_deep_ms: float | None = None
-
-
-class SyncParams(_Params, frozen=True):
-    """A root, or a path in one (None: all), and how long to wait."""
-
-    path: str | None = None
-    timeout_s: float = 30.0
-
-
-class PathParams(_Params, frozen=True):
-    """One path."""
-
-    path: str
-
-
-class OptionalPathParams(_Params, frozen=True):
-    """One path, or everything."""
-
-    path: str | None = None
-
-
-class PathsParams(_Params, frozen=True):
-    """Several paths."""
-
-    paths: list[str]
-
-
 class Methods:
     """The methods of one engine."""
 
@@ -97,7 +52,7 @@ class Methods:
         self._engine, self._shut_down = engine, shut_down
         self._default_k, self._wait_deep_ms = default_k, wait_deep_ms
         self._status = Status(engine)
-        self._methods: dict[str, tuple[type[_Params], Callable[[Any], dict[str, Any]]]] = {
+        self._methods: dict[str, tuple[type[Params], Callable[[Any], dict[str, Any]]]] = {
             "status": (NoParams, lambda _: self._status.status()),
             "progress": (NoParams, lambda _: self._status.progress()),
             "search": (SearchParams, self._search),

@@ -1,0 +1,55 @@
+"""Which parameters does each of the socket's methods take?
+
+One frozen Struct per shape, so that an unknown, missing or wrong one is refused by name. What the methods do with them
+is `methods.py`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of a method."""
+
+
+class NoParams(Params, frozen=True):
+    """None."""
+
+
+class SearchParams(Params, frozen=True):
+    """A question, its filters, and how long to wait for what."""
+
+    query: str
+    k: int | None = None
+    root: str | None = None
+    lang: str | None = None
+    path: str | None = None
+    explain: bool = False
+    wait_fresh_s: float | None = None
+    wait_deep_ms: float | None = None
+
+
+class SyncParams(Params, frozen=True):
+    """A root, or a path in one (None: all), and how long to wait."""
+
+    path: str | None = None
+    timeout_s: float = 30.0
+
+
+class PathParams(Params, frozen=True):
+    """One path."""
+
+    path: str
+
+
+class OptionalPathParams(Params, frozen=True):
+    """One path, or everything."""
+
+    path: str | None = None
+
+
+class PathsParams(Params, frozen=True):
+    """Several paths."""
+
+    paths: list[str]
