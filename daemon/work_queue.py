@@ -107,11 +107,6 @@ class WorkQueue:
             )
             self._unlease(connection, lease)
 
-    def release(self, lease: Lease) -> None:
-        """Put a lease back undone: it was nobody's fault."""
-        with self._database.transaction() as connection:
-            self._unlease(connection, lease)
-
     def retry(self, lease: Lease, *, delay_s: float) -> None:
         """Put a lease back, not to be looked at for a while."""
         with self._database.transaction() as connection:

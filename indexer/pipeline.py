@@ -45,9 +45,6 @@ class Queue(Protocol):
     def acknowledge(self, lease: Lease) -> None:
         """It is done."""
 
-    def release(self, lease: Lease) -> None:
-        """Put it back."""
-
     def retry(self, lease: Lease, *, delay_s: float) -> None:
         """Put it back for later."""
 

@@ -72,7 +72,7 @@ def test_acknowledging_an_old_generation_leaves_the_path_dirty(opened: Index, qu
     assert queue.counts().pending == 0
 
 
-@pytest.mark.parametrize("verdict", ["retry", "fail", "release"])
+@pytest.mark.parametrize("verdict", ["retry", "fail", "retry at once"])
 def test_a_verdict_on_an_old_generation_does_not_hold_up_the_new_one(
     opened: Index, queue: WorkQueue, verdict: str
 ) -> None:
@@ -80,7 +80,7 @@ def test_a_verdict_on_an_old_generation_does_not_hold_up_the_new_one(
     old = only(queue.lease())
     queue.enqueue(opened.root_id, [b"a.py"])
     {"retry": lambda: queue.retry(old, delay_s=100), "fail": lambda: queue.fail(old, "x"),
-     "release": lambda: queue.release(old)}[verdict]()  # fmt: skip
+     "retry at once": lambda: queue.retry(old, delay_s=0)}[verdict]()  # fmt: skip
     new = only(queue.lease())
     assert (new.generation, new.attempts) == (2, 0)
 
@@ -102,10 +102,12 @@ def test_leases_of_a_dead_process_count_for_nothing(opened: Index, queue: WorkQu
     assert leased(after_the_crash) == [b"a.py", b"b.py"]
 
 
-def test_a_released_path_is_due_at_once_and_a_retried_one_later(opened: Index, queue: WorkQueue, clock: Clock) -> None:
+def test_a_path_put_back_without_delay_is_due_at_once_and_another_later(
+    opened: Index, queue: WorkQueue, clock: Clock
+) -> None:
     queue.enqueue(opened.root_id, [b"a.py", b"b.py"])
     a, b = queue.lease()
-    queue.release(a)
+    queue.retry(a, delay_s=0)
     queue.retry(b, delay_s=5)
     assert leased(queue) == [b"a.py"]
     queue.acknowledge(a)
