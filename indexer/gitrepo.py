@@ -29,11 +29,6 @@ class WorkTree:
     ignore_case: bool
 
 
-def is_top(folder: bytes) -> bool:
-    """Whether a work tree begins in this folder."""
-    return _common_dir(folder) is not None
-
-
 def work_tree_at(top: bytes, environ: Mapping[str, str]) -> WorkTree | None:
     """The work tree whose top is this folder, None if none begins here. `environ`: where the configuration lies."""
     common = _common_dir(top)

@@ -130,7 +130,6 @@ class WorkerSlot:
         self._failures = 0  # in a row
         self._not_before = 0.0
         self._closed = threading.Event()
-        self._retire_wanted = False
         overseer.add(self)
 
     @property
@@ -165,8 +164,6 @@ class WorkerSlot:
             if problem or not isinstance(reply, expected):
                 raise self._end_liar(worker, problem)
             self._failures = 0
-            if self._retire_wanted:
-                self._retire()
             return reply
 
     def retire(self, *, unless_used_since: float | None = None) -> bool:
@@ -180,10 +177,6 @@ class WorkerSlot:
             if unless_used_since is not None and self.last_used > unless_used_since:
                 return False
             return self._retire()
-
-    def retire_after_request(self) -> None:
-        """End the worker after the request in hand, before the next one."""
-        self._retire_wanted = True
 
     def retire_if_idle(self, *, since: float) -> bool:
         """End the worker if it has no request, and had none since that time.monotonic(); never waits. True: ended."""
@@ -290,7 +283,6 @@ class WorkerSlot:
         return death
 
     def _retire(self) -> bool:
-        self._retire_wanted = False
         worker, self._worker = self._worker, None
         if worker is None:
             return False

@@ -2,7 +2,7 @@
 
 A sampler outside misses what happens between two looks; the kernel keeps the high-water mark. Covers the peak since a
 mark, and a limit on further growth that the kernel enforces (a failed allocation is a catchable MemoryError or
-`std::bad_alloc`: tried at 300 MB, the process lives and the next smaller batch succeeds). The limit can also be set
+`std::bad_alloc`: tried at 300 MB, the process lives and the next smaller batch succeeds). The limit is set
 from outside, so that it binds a worker that lost its mind. For the worker, too: imports nothing of ours. Linux;
 elsewhere `mark` and the limits say False, and the peak is that of the process's whole life.
 """
@@ -37,27 +37,11 @@ def peak_bytes(status: Path = _STATUS) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _MAXRSS_BYTES if peak is None else peak
 
 
-def limit_growth(growth_bytes: int, status: Path = _STATUS) -> bool:
-    """Let this process allocate so many bytes more than it has now, and no more. False: this system can't.
-
-    Call it again to move the limit: it is the soft RLIMIT_DATA, never above the hard one. Raises ValueError for less
-    than 0.
-    """
-    if growth_bytes < 0:
-        raise ValueError(f"growth_bytes is {growth_bytes}, allowed is 0 or more")
-    used = _field(status, "VmData")
-    if used is None:
-        return False
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = used + growth_bytes
-    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
-    return True
-
-
 def limit_growth_of(pid: int, growth_bytes: int) -> bool:
-    """Set the same limit for a process that this one started, whether that one wants it or not.
+    """Let a process, a worker say, allocate so many bytes more than it has now, whether it wants that limit or not.
 
-    False: this system can't, or the process is gone. Raises ValueError for less than 0.
+    Call it again to move the limit: it is the soft RLIMIT_DATA, never above the hard one. False: this system can't, or
+    the process is gone. Raises ValueError for less than 0.
     """
     if growth_bytes < 0:
         raise ValueError(f"growth_bytes is {growth_bytes}, allowed is 0 or more")

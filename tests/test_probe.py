@@ -165,13 +165,14 @@ def test_a_look_at_a_process_of_50_mb_costs_less_than_one_and_a_half_millisecond
 
 
 GAUGE = """
+import os
 from ctx42d.memory import gauge
 floor = gauge.resident_bytes()
 x = bytearray(60 << 20); del x
 assert gauge.mark()
 x = bytearray(30 << 20); del x
 print(gauge.peak_bytes() - floor)
-assert gauge.limit_growth(40 << 20)
+assert gauge.limit_growth_of(os.getpid(), 40 << 20)
 try:
     bytearray(80 << 20)
 except MemoryError:
@@ -189,11 +190,11 @@ def test_a_process_knows_its_peak_since_a_mark_and_can_limit_its_growth():
 def test_without_the_kernels_files_the_gauge_says_so(tmp_path):
     missing = tmp_path / "status"
     assert not gauge.mark(missing / "clear_refs")
-    assert not gauge.limit_growth(MB, missing)
+    assert not gauge.limit_growth_of(2**22 + 1, MB), "no process has a number so high"
     assert gauge.resident_bytes(missing) == 0
     assert gauge.peak_bytes(missing) > 5 * MB
     with pytest.raises(ValueError, match="growth_bytes is -1"):
-        gauge.limit_growth(-1)
+        gauge.limit_growth_of(os.getpid(), -1)
 
 
 @linux
