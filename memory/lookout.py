@@ -46,6 +46,7 @@ class Lookout:
         self._clock, self._whole_tree, self._on_transition = clock, whole_tree, on_transition
         self._level, self._outside = Level.NORMAL, False
         self._last: tuple[Reading, Pressure] | None = None
+        self._bound: Reading | None = None
         self._outdated = False
         self._quick_looks = 0
         self._gc_at, self._gc_young = clock(), young_collections()
@@ -73,10 +74,38 @@ class Lookout:
             return last
         return self.look()
 
+    def bound(self) -> Reading | None:
+        """Return what the processes hold at most, told from resident sizes; None where only a look would do.
+
+        That is: near a mark, after a change of processes, without a look in the last second, or where the system
+        doesn't tell resident sizes apart. What isn't resident but swapped out, the last look has seen.
+        """
+        with self._changed:
+            last, outdated, calm = self._last, self._outdated, self._level is Level.NORMAL and not self._outside
+        if not last or outdated or not calm or self._clock() - last[0].taken_at_seconds > RECENT_SECONDS:
+            return None
+        uses = []
+        for seen in last[0].processes:
+            resident = self._probe.resident_bytes(seen.pid)
+            if resident is None:
+                return None
+            uses.append(replace(seen, used_bytes=max(resident, seen.used_bytes)))
+        bound = Reading(self._clock(), tuple(uses), last[0].outside)
+        with self._changed:
+            self._bound = bound
+        return bound
+
+    def newest(self) -> Reading:
+        """Return the last bound or the last look, whichever is younger; look if neither is recent."""
+        reading = self.recent()[0]
+        with self._changed:
+            bound = self._bound
+        return bound if bound and bound.taken_at_seconds >= reading.taken_at_seconds else reading
+
     def outdate(self) -> None:
         """Note that other processes count from now on: the last look, however young, isn't recent."""
         with self._changed:
-            self._outdated = True
+            self._outdated, self._bound = True, None
 
     def collected(self) -> None:
         """Note that garbage was collected just now."""

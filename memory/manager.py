@@ -178,20 +178,19 @@ class MemoryManager:
     def admit(
         self, predicted_peak_bytes: int, *, smallest_peak_bytes: int | None = None, pid: int | None = None
     ) -> Admission:
-        """Say whether a batch may start, after a look. `smallest_peak_bytes`: of one of its texts.
+        """Say whether a batch may start, after a look, or without where resident sizes say that it surely may.
+
+        `smallest_peak_bytes`: of one of its texts.
 
         If it may, and `pid` names the tracked worker that gets it, its peak is set aside until `batch_done`, so that
         batches in several workers never add up to more than the ceiling. Without `pid` (the worker isn't started yet)
         add `new_worker_bytes`.
         """
         smallest = predicted_peak_bytes if smallest_peak_bytes is None else smallest_peak_bytes
-        reading, _ = self._lookout.look()
-        with self._changed:
-            decision = admission(self._situation(reading, predicted_peak_bytes, smallest, pid))
-            if decision is Admission.ADMIT and pid is not None:
-                held = next((process.used_bytes for process in reading.processes if process.pid == pid), 0)
-                self._workers.admitted(pid, held + predicted_peak_bytes)
-        return decision
+        bound = self._lookout.bound()
+        if bound and self._admit(bound, predicted_peak_bytes, smallest, pid) is Admission.ADMIT:
+            return Admission.ADMIT
+        return self._admit(self._lookout.look()[0], predicted_peak_bytes, smallest, pid)
 
     def worker_ready(self, pid: int) -> None:
         """Note what a worker holds that has loaded all it needs and done nothing yet: its first floor."""
@@ -207,9 +206,15 @@ class MemoryManager:
 
     def request_done(self, pid: int) -> None:
         """Note what a worker holds after a request, one without a shape to learn from (parsing)."""
-        held = self._probe.process_bytes(pid)
+        resident = self._probe.resident_bytes(pid)
         with self._changed:
-            self._workers.finished(pid, held)
+            held = self._workers.floor_unless_moved(pid, resident)
+        if held:
+            resident = None
+        else:
+            held = self._probe.process_bytes(pid)
+        with self._changed:
+            self._workers.finished(pid, held, resident)
             self._changed.notify_all()
 
     def batches(self, pid: int) -> int:
@@ -236,9 +241,9 @@ class MemoryManager:
     def growth_limit_bytes(self, pid: int) -> int:
         """Return how much a worker may grow before the ceiling's last 5 %, for `gauge.limit_growth_of`.
 
-        From a look at most a second old: `admit` has just looked.
+        From what `admit` saw just now, or a look at most a second old.
         """
-        reading, _ = self._lookout.recent()
+        reading = self._lookout.newest()
         with self._changed:
             pending = self._workers.pending_bytes(reading, but=pid)
         return max(0, self.config.kill_bytes - reading.used_bytes - pending)
@@ -292,6 +297,14 @@ class MemoryManager:
         with self._changed:
             above = self._lookout.history.share_above(int(self.config.warning_ratio * stats.limit_bytes))
         return advise(self.config, stats, above)
+
+    def _admit(self, reading: Reading, peak: int, smallest: int, pid: int | None) -> Admission:
+        with self._changed:
+            decision = admission(self._situation(reading, peak, smallest, pid))
+            if decision is Admission.ADMIT and pid is not None:
+                held = next((process.used_bytes for process in reading.processes if process.pid == pid), 0)
+                self._workers.admitted(pid, held + peak)
+        return decision
 
     def _situation(self, reading: Reading, peak: int, smallest: int, pid: int | None) -> Situation:
         worker = next((process for process in reading.processes if process.pid == pid), None)

@@ -16,6 +16,7 @@ from ctx42d.memory.profiles import MB
 # A worker with the shipped model loaded holds 81 MB (2026-11); used until the first one was seen.
 UNSEEN_WORKER_BYTES = 90 * MB
 FRESH_REMEMBERED = 8
+UNMOVED_BYTES = 2 * MB
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class _Worker:
     finished: int = 0
     first_floor_bytes: int = 0
     floor_bytes: int = 0
+    resident_bytes: int | None = None  # when the floor was last taken exactly
     admitted_bytes: int = 0  # what it may hold at the peak of the batch in hand; 0: no batch
 
 
@@ -60,13 +62,22 @@ class Workers:
         worker.loaded = True
         self._first_floor(worker, held_bytes)
 
-    def finished(self, pid: int, held_bytes: int) -> None:
-        """Note what a worker holds after a batch."""
+    def floor_unless_moved(self, pid: int, resident_bytes: int | None) -> int:
+        """Return the last floor if the resident size is about what it was then; 0: it has to be looked at."""
+        worker = self._workers.get(pid)
+        if worker is None or worker.resident_bytes is None or resident_bytes is None:
+            return 0
+        return worker.floor_bytes if abs(resident_bytes - worker.resident_bytes) < UNMOVED_BYTES else 0
+
+    def finished(self, pid: int, held_bytes: int, resident_bytes: int | None = None) -> None:
+        """Note what a worker holds after a batch; `resident_bytes`: what of it was resident, if it was looked at."""
         worker = self._workers.get(pid)
         if worker is None or not held_bytes:
             return
         worker.finished += 1
         worker.admitted_bytes = 0
+        if resident_bytes is not None:
+            worker.resident_bytes = resident_bytes
         worker.floor_bytes = held_bytes
         if worker.finished == 1 and not worker.loaded:
             self._first_floor(worker, held_bytes)
