@@ -160,14 +160,9 @@ class Probe:
         return tuple(ProcessUse(pid, role, self._of_process(pid)) for pid, role in processes.items())
 
     def _linux(self, pid: int) -> int:
-        # Without Python's buffers: this is the hot path. A zombie's file opens, but can't be read.
         try:
-            handle = os.open(self._proc / str(pid) / "smaps_rollup", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                text = os.read(handle, 8192)
-            finally:
-                os.close(handle)
-        except OSError:
+            text = _read(f"{self._proc}/{pid}/smaps_rollup")
+        except OSError:  # also a zombie's, whose file opens
             # Gone; or no permission; or a kernel before 4.14: too much (shared pages in full) is the safe side.
             return (self._resident_pages(pid) or 0) * PAGE_BYTES
         return (_field(text, b"\nPss:") + _field(text, b"\nSwapPss:")) * KB
@@ -175,8 +170,7 @@ class Probe:
     def _resident_pages(self, pid: int) -> int | None:
         """Return resident pages, 0 for a process that is gone, None where there is no such file for any process."""
         try:
-            with open(self._proc / str(pid) / "statm", "rb", buffering=0) as file:
-                return int(file.read(128).split()[1])
+            return int(_read(f"{self._proc}/{pid}/statm").split()[1])
         except (FileNotFoundError, ProcessLookupError):
             return 0 if (self._proc / "self").exists() else None
 
@@ -204,6 +198,15 @@ class Probe:
             return None  # a kernel without PSI, or one started with psi=0
         _, _, rest = line.partition("avg10=")
         return float(rest.split()[0]) if line.startswith("some") and rest else None
+
+
+def _read(path: str) -> bytes:
+    """Read a small file without Python's buffers and paths: this is the hot path."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(handle, 8192)
+    finally:
+        os.close(handle)
 
 
 def _field(text: bytes, name: bytes) -> int:
