@@ -66,7 +66,8 @@ def main() -> int:
 def daemon(home: Path, ceiling: int) -> Iterator[tuple[int, DaemonClient]]:
     """A daemon in the foreground, so that it is ours to sample, ended at the end of the block."""
     environ = {**os.environ, "CTX42D_HOME": str(home), "MEMORY_MAX_HEAP_SIZE": str(ceiling)}
-    with subprocess.Popen([*PROGRAM, "run"], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen([*PROGRAM, "run"], env=environ, stdout=quiet, stderr=quiet) as process:
         try:
             with connected(home / "ctx42d.sock") as client:
                 yield process.pid, client
