@@ -1,6 +1,9 @@
 """Memory of this process and all that it started, looked at from outside of the service: nothing of ours is asked."""
 
 import os
+import select
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -59,3 +62,35 @@ def descendants_or_none(pid: int) -> list[int]:
         return descendants(pid)
     except OSError:
         return []
+
+
+class TreeSampler:
+    """Samples the tree of another process every 10 ms, from a process of its own, until `stop`."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, str(pid)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._process.stdout.readline()
+
+    def stop(self) -> tuple[int, int]:
+        """Return the peak in bytes, and how many samples there were."""
+        peak, samples = self._process.communicate()[0].split()
+        return int(peak), int(samples)
+
+
+def main(pid: int) -> None:
+    """`python outside.py PID`: sample the tree of a process, this one aside, until standard input ends.
+
+    Prints a line when it has begun, at the end the peak in bytes and how many samples there were.
+    """
+    peak = samples = 0
+    print("sampling", flush=True)
+    while not select.select([sys.stdin], [], [], 0.01)[0]:
+        peak = max(peak, sum(pss_bytes(one) for one in (pid, *descendants_or_none(pid)) if one != os.getpid()))
+        samples += 1
+    print(peak, samples)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
