@@ -21,19 +21,18 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from hostile_kit import MAKERS, files_of, growing  # noqa: E402 the tests' folder is no package
-from outside import MB, TreeSampler  # noqa: E402 as above
-from service_kit import SERVICE, Home, module, wait_until, write  # noqa: E402 as above
+from hostile_kit import MAKERS, files_of, growing
+from outside import MB, TreeSampler
+from service_kit import SERVICE, Home, module, wait_until, write
 
-from ctx42d.daemon.client import ClientError  # noqa: E402 as above
+from ctx42d.daemon.client import ClientError
 
-ORDINARY = 5
+ORDINARY = "abcde"
 ASKED = 500  # of that many files at most it is asked why; spread over all of them
 FRESH_WITHIN_S = 60.0
 SAVE_EVERY_S = 1.0
@@ -79,8 +78,8 @@ def make(root: Path, tree: str, scale: float) -> Path:
     (hostile := root / "hostile").mkdir(parents=True)
     if tree in MAKERS:
         MAKERS[tree](hostile, scale)
-    for i in range(ORDINARY):
-        write(root / "ordinary" / f"module{i}.py", module(f"ordinary{'abcde'[i]}"))
+    for letter in ORDINARY:
+        write(root / "ordinary" / f"module_{letter}.py", module(f"ordinary{letter}"))
     return root
 
 
@@ -142,9 +141,8 @@ def wait_settled(home: Home, daemon: Any) -> bool:
 def said(home: Home, root: Path, broken: list[str]) -> dict[str, Any]:
     """What the daemon says of the files and of itself; promises that it broke go into `broken`."""
     status = home.ask("status")
-    for i in range(ORDINARY):
-        if not home.naming(f"ordinary{'abcde'[i]}"):
-            broken.append(f"ordinary file {i} not found")
+    words = [f"ordinary{letter}" for letter in ORDINARY]
+    broken += [f"{word} not found" for word in words if not home.naming(word)]
     files = files_of(root / "hostile")
     states: Counter[str] = Counter()
     for path in files[:: max(1, len(files) // ASKED)]:
@@ -183,22 +181,17 @@ class Saves:
         self._thread.join()
 
     def _run(self) -> None:
-        wait_until(lambda: self._home.ask("progress")["files_done"], FRESH_WITHIN_S)
-        for number in self._numbers():
+        for number in count(1):
             word = "saved" + "".join("bcdfghklmn"[int(digit)] for digit in str(number))
             write(self._folder / f"save{number}.py", module(word))
             began = time.monotonic()
             try:
                 wait_until(lambda word=word: self._home.naming(word), FRESH_WITHIN_S)  # type: ignore[misc]
-            except AssertionError:
-                self.lost.append(f"{word} not found within {FRESH_WITHIN_S:.0f} s")
+            except (AssertionError, ClientError) as error:
+                self.lost.append(f"{word} not found within {FRESH_WITHIN_S:.0f} s ({error})")
             self.slowest_s = max(self.slowest_s, round(time.monotonic() - began, 2))
-
-    def _numbers(self) -> Iterator[int]:
-        number = 0
-        while not self._stop.wait(SAVE_EVERY_S if number else 0):
-            number += 1
-            yield number
+            if self._stop.wait(SAVE_EVERY_S):
+                return
 
 
 def table(lines: list[dict[str, Any]]) -> None:

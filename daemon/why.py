@@ -45,4 +45,4 @@ def _why_here(engine: Engine, root: Root, relpath: bytes, path: bytes) -> tuple[
     if known is None:
         size_reason = why_not_size(os.lstat(path).st_size, engine.selection)
         return ("skipped", size_reason) if size_reason else ("queued", "not seen yet: a scan is on its way")
-    return ("indexed", "") if known.outcome == "indexed" else ("skipped", known.reason)
+    return ("indexed" if known.outcome == "indexed" else "skipped"), known.reason

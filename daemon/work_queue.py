@@ -74,9 +74,14 @@ class WorkQueue:
             connection.executemany(ENQUEUE, rows)
         return len(rows)
 
+    @property
+    def batch_bytes(self) -> int:
+        """How many bytes of files a batch may have, unless it is one file."""
+        return self._settings.batch_kb * 1024
+
     def lease(self) -> list[Lease]:
         """Take the next batch: up to the configured number of files and bytes (by the size they last had)."""
-        now, most_bytes = self._clock(), self._settings.batch_kb * 1024
+        now, most_bytes = self._clock(), self.batch_bytes
         with self._database.transaction() as connection:
             found = connection.execute(LEASABLE, (now, self._settings.batch_files)).fetchall()
             leases: list[Lease] = []

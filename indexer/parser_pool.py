@@ -20,9 +20,12 @@ from ctx42d.memory.profiles import MB
 
 MOST_PARSERS = 4
 # 2026-11, Python's standard library: 17 MB for a file of 738 KB, 9 MB for 36 files of 45 KB, and what grammars hold.
+# Without its syntax 40 MB of words needed 11 times their size, 50 MB in one line 6 times.
 BASE_BYTES = 8 * MB
 LARGEST_TIMES = 28
+PLAIN_TIMES = 6
 ALL_TIMES = 6
+ORDINARY_FILE_BYTES = MB  # a configuration that lets in larger ones isn't left with one worker
 RECHECK_SECONDS = 0.5
 
 
@@ -98,7 +101,8 @@ class ParserPool:
     def _may_start(self, index: int) -> bool:
         if len(self._free) == self.width:  # nobody works: whatever room it takes is waited for
             return True
-        return self._governor.fits(self.slots[index], Need(*2 * [_peak_bytes([self.max_file_bytes])]))
+        large = wire.FileToParse(0, b"", b"", size_bytes=min(self.max_file_bytes, ORDINARY_FILE_BYTES))
+        return self._governor.fits(self.slots[index], self._need([large]))
 
     def _give(self, index: int) -> None:
         with self._changed:
@@ -120,16 +124,12 @@ class ParserPool:
         return attempt
 
     def _need(self, files: Sequence[wire.FileToParse]) -> Need:
-        sizes = [min(_size_bytes(file.path), self.max_file_bytes) for file in files]
-        return Need(_peak_bytes(sizes), _peak_bytes([max(sizes)]), len(files))
+        largest = max(_largest_bytes(file) for file in files)
+        total = sum(file.size_bytes for file in files)
+        least = max(_largest_bytes(file) + ALL_TIMES * file.size_bytes for file in files)
+        return Need(BASE_BYTES + largest + ALL_TIMES * total, BASE_BYTES + least, len(files))
 
 
-def _peak_bytes(sizes: Sequence[int]) -> int:
-    return BASE_BYTES + LARGEST_TIMES * max(sizes) + ALL_TIMES * sum(sizes)
-
-
-def _size_bytes(path: bytes) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:  # the worker will say what became of it
-        return 0
+def _largest_bytes(file: wire.FileToParse) -> int:
+    """What is needed while this very file is parsed, and gone when it is done."""
+    return (PLAIN_TIMES if file.plain else LARGEST_TIMES) * file.size_bytes

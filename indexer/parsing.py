@@ -11,6 +11,7 @@ import hashlib
 import os
 import stat
 import zlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from ctx42d.indexer.words import identifier_words, tokens
 
 HEAD_BYTES = 256
 COMPRESSION_LEVEL = 3
+WITHOUT_SYNTAX = "cut at blank lines: parsing it took too much memory or time"
 PLAIN_TEXT = Language("text", None, "docs")
 
 
@@ -62,10 +64,10 @@ class Parser:
         self, file: wire.FileToParse, request: wire.Parse, stamp: wire.FileStamp, digest: bytes, data: bytes
     ) -> wire.ParsedFile:
         language = language_of(file.relpath, data[:HEAD_BYTES]) or PLAIN_TEXT
-        text = decode(data)
-        chunks = chunk(text, language, request.max_chars)
+        chunks = chunk(decode(data), replace(language, grammar=None) if file.plain else language, request.max_chars)
         lines = chunks[-1].end_line if chunks else 0
-        return wire.ParsedFile(file.key, "indexed", "", stamp, digest, language.name, lines, self._describe(chunks))
+        reason = WITHOUT_SYNTAX if file.plain and language.grammar else ""
+        return wire.ParsedFile(file.key, "indexed", reason, stamp, digest, language.name, lines, self._describe(chunks))
 
     def _describe(self, chunks: list[Chunk]) -> list[wire.ParsedChunk]:
         vectors = np.zeros((len(chunks), STATIC_DIMS), dtype=np.float32)

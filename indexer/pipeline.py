@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from ctx42d.indexer.wire import FileToParse, ParsedFile, stamp_of
 UNSTABLE_RETRY_S = 0.2
 DEEP_GROUP = 64
 DEEP_ATTEMPTS = 3
+SYNTAX_ATTEMPTS = 2  # a file that failed alone so often is cut at blank lines: better than not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class Lease:
 
 class Queue(Protocol):
     """Where dirty paths come from. What settles a lease joins the transaction that it is called in."""
+
+    @property
+    def batch_bytes(self) -> int:
+        """How many bytes of files a batch may have, unless it is one file."""
 
     def lease(self) -> list[Lease]:
         """Take a batch, empty when nothing is due."""
@@ -69,6 +75,7 @@ class _Batch:
 
     to_parse: dict[int, tuple[Lease, FileToParse]]
     decided: list[Callable[[], object]]
+    size_bytes: int = 0
 
 
 class Pipeline:
@@ -96,9 +103,10 @@ class Pipeline:
         full: what was leased is put back by the next lease.
         """
         running: dict[Future[list[ParsedFile]], _Batch] = {}
+        ready: deque[_Batch] = deque()
         done = 0
         while True:
-            self._top_up(running, stop)
+            self._top_up(running, ready, stop)
             if not running:
                 return done
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -131,32 +139,43 @@ class Pipeline:
         """Wait for the parsing threads."""
         self._threads.shutdown(wait=True)
 
-    def _top_up(self, running: dict[Future[list[ParsedFile]], _Batch], stop: Callable[[], bool]) -> None:
+    def _top_up(
+        self, running: dict[Future[list[ParsedFile]], _Batch], ready: deque[_Batch], stop: Callable[[], bool]
+    ) -> None:
         # One batch more than there are workers: the next one is ready when a worker becomes free.
         while len(running) <= self._parsers.width and not stop():
-            leases = self._queue.lease()
-            if not leases:
+            if not ready:
+                ready.extend(self._look(self._queue.lease()))
+            if not ready:
                 return
-            batch = self._look(leases)
+            batch = ready.popleft()
             files = [file for _, file in batch.to_parse.values()]
             running[self._threads.submit(lambda files=files: list(self._parsers.parse(files)))] = batch  # type: ignore[misc]
 
-    def _look(self, leases: Sequence[Lease]) -> _Batch:
-        """Decide what a look at the path alone can decide."""
-        batch = _Batch({}, [])
+    def _look(self, leases: Sequence[Lease]) -> list[_Batch]:
+        """Decide what a look at the path alone can decide; batches of as many bytes as the queue's are meant to have.
+
+        The queue knows the sizes that files last had, so nothing of a new one: 64 files of 1 MB may come at once.
+        """
+        batches: list[_Batch] = []
         roots = self._roots()
         for key, lease in enumerate(leases):
             view = roots.get(lease.root_id)
-            decision = self._decide(lease, view) if view else None
+            decision = self._decide(key, lease, view) if view else None
+            size = decision.size_bytes if isinstance(decision, FileToParse) else 0
+            if not batches or 0 < batches[-1].size_bytes > self._queue.batch_bytes - size:
+                batches.append(_Batch({}, []))
+            batch = batches[-1]
+            batch.size_bytes += size
             if isinstance(decision, FileToParse):
-                batch.to_parse[key] = lease, _keyed(decision, key)
+                batch.to_parse[key] = lease, decision
             elif decision is not None:
                 batch.decided.append(decision)
             else:
                 batch.decided.append(lambda lease=lease: self._queue.acknowledge(lease))  # type: ignore[misc]
-        return batch
+        return batches
 
-    def _decide(self, lease: Lease, view: RootView) -> FileToParse | Callable[[], object] | None:
+    def _decide(self, key: int, lease: Lease, view: RootView) -> FileToParse | Callable[[], object] | None:
         path = os.path.join(view.path, lease.relpath)
         if view.selector.why_not(lease.relpath):
             return lambda: self._forget(lease)
@@ -173,7 +192,15 @@ class Pipeline:
         if known and is_unchanged(known, stamp_of(found)):
             return None
         known_hash = known.file_hash if known and known.stamp else None
-        return FileToParse(0, path, lease.relpath, known_hash, view.selector.brought_back(lease.relpath))
+        return FileToParse(
+            key,
+            path,
+            lease.relpath,
+            known_hash,
+            included=view.selector.brought_back(lease.relpath),
+            size_bytes=found.st_size,
+            plain=lease.attempts >= SYNTAX_ATTEMPTS,
+        )
 
     def _commit(self, batch: _Batch, parsed: Iterable[ParsedFile]) -> int:
         with self._store.transaction():
@@ -236,7 +263,3 @@ class Pipeline:
         self._store.put_deep(rows, errors)
         if postponed is not None:
             raise postponed
-
-
-def _keyed(file: FileToParse, key: int) -> FileToParse:
-    return FileToParse(key, file.path, file.relpath, file.known_hash, file.included)

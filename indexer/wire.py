@@ -55,6 +55,8 @@ class FileToParse(msgspec.Struct, frozen=True, array_like=True):
     relpath: bytes
     known_hash: bytes | None = None
     included: bool = False  # the user asked for it against our defaults
+    size_bytes: int = 0  # when it was looked at
+    plain: bool = False  # cut it without its syntax: with it, it killed workers
 
 
 class Parse(msgspec.Struct, tag=True, frozen=True):
