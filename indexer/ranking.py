@@ -99,6 +99,11 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(word for part in re.split(r"\W+", name) if part for word in identifier_words(part))
 
 
+def forget() -> None:
+    """Let go of the names remembered; they are split again when they come up."""
+    _words.cache_clear()
+
+
 def _coverage(question: Question, words: frozenset[str]) -> float:
     return len(words & set(question.words)) / len(question.words) if question.words else 0.0
 

@@ -121,6 +121,12 @@ def tokens(text: str) -> Tokens:
     return Tokens(" ".join(map(_lexical.__getitem__, identifiers)), words)
 
 
+def forget() -> None:
+    """Let go of the identifiers remembered; they are split again when they come up."""
+    _words.clear()
+    _lexical.clear()
+
+
 def _lexical_form(identifier: str) -> str:
     words = _words[identifier]
     if len(words) < 2:
