@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ctx42d.daemon.jobs import Jobs
 from ctx42d.daemon.memory_log import SAVE_EVERY_S
+from ctx42d.indexer.damage import is_damage
 from ctx42d.indexer.governor import NotNow
 from ctx42d.indexer.worker_slot import BrokenBundle
 from ctx42d.memory.pressure import Pressure
@@ -28,6 +29,7 @@ HOUSEKEEPING_S = 5.0
 POLL_UNWATCHED_S = 30.0
 RELEASE_AFTER_S = 20.0
 NO_ROOM_RETRY_S = 2.0
+CHECK_EVERY_S = 7 * 24 * 3600.0  # a bad page of a disk is found, even where nobody asks for it
 UNUSED_VECTORS_KEPT_S = 14 * 24 * 3600.0
 
 
@@ -46,6 +48,7 @@ class Chores:
         jobs.add("memory", self._engine.memory_log.save, every_s=SAVE_EVERY_S)
         jobs.add("reconcile", lambda: self._ask_for_scans("interval"), every_s=every_s, jitter_s=every_s / 10)
         jobs.add("poll", self._poll_unwatched, every_s=POLL_UNWATCHED_S)
+        jobs.add("check", self._engine.database.check, every_s=CHECK_EVERY_S, jitter_s=CHECK_EVERY_S / 10)
         jobs.add("collect", self._collect, every_s=3600.0, jitter_s=600.0)
 
     def _stop_working(self) -> bool:
@@ -149,8 +152,12 @@ class Chores:
                 )
                 log.error("%s", self._engine.notes["disk"])
             return
+        if is_damage(error):
+            self._engine.damaged(str(error))
+            return
         self._engine.last_error = f"{name}: {error}"
-        log.error("%s failed, tried again in %.0f s", name, SAFETY_S, exc_info=error)
+        expected = isinstance(error, OSError | sqlite3.Error)  # the disk's fault: where we were doesn't matter
+        log.error("%s failed (%s), tried again in %.0f s", name, error, SAFETY_S, exc_info=None if expected else error)
 
 
 def _is_full(error: Exception) -> bool:

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from ctx42d.daemon.scanner import Scanner
 from ctx42d.daemon.watcher import Watcher
 from ctx42d.daemon.work_queue import QueueSettings, WorkQueue
 from ctx42d.indexer import bundle
-from ctx42d.indexer.database import CorruptDatabase, Database, move_aside
+from ctx42d.indexer.damage import CorruptDatabase, distrust, move_aside, moved_within
+from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import DeepSettings, EmbeddingService
 from ctx42d.indexer.governor import Governor
 from ctx42d.indexer.parser_pool import ParserPool
@@ -44,6 +45,8 @@ from ctx42d.memory.trim import lean_heap
 
 log = logging.getLogger("ctx42d.engine")
 
+REBUILDS_APART_S = 600.0  # an index that is damaged again sooner than this lies on a bad disk: no loop
+
 
 class Engine:
     """Everything between the disk and the answers."""
@@ -54,6 +57,7 @@ class Engine:
         self.notes: dict[str, str] = {}
         self.last_error = ""
         self.paused = self.stopping = False
+        self.start_again: Callable[[], None] | None = None  # ends this daemon, and starts a new one in its place
         self.moved = threading.Condition()
         self._following = threading.RLock()  # held while the roots are taken over from their table
         self.started_at = time.time()
@@ -115,6 +119,8 @@ class Engine:
         self.intake.start()
         self.jobs.start()
         self.wake_scan()
+        if self.database.check_owed:
+            self.jobs.wake("check")
 
     def stop(self) -> None:
         """Finish the batch in hand and close everything."""
@@ -188,7 +194,7 @@ class Engine:
         self.watcher.remove_root(root.root_id)
         with self._following:
             self.views = {root_id: view for root_id, view in self.views.items() if root_id != root.root_id}
-        with self.store.transaction():
+        with self.store.transaction(durable=True):
             files = self.store.known_below(root.root_id)
             for relpath in files:
                 self.store.remove(root.root_id, relpath)
@@ -238,6 +244,21 @@ class Engine:
         """Log what went wrong, and keep it for `status`."""
         self.last_error = sentence
         log.error("%s", sentence)
+
+    def damaged(self, reason: str) -> str:
+        """The index was found damaged at work: see to it that it isn't used again; return the sentence that says so."""
+        path = self.database.path
+        sentence = f"the index {path} is damaged ({' '.join(reason.split())})"
+        again = not moved_within(path, REBUILDS_APART_S)
+        sentence += ": it is built again" if again else ": `ctx42d restart` builds it again"
+        if "database" not in self.notes or not self.notes["database"].startswith(sentence):
+            self.notes["database"] = sentence
+            self.trouble(sentence)
+            with contextlib.suppress(OSError):  # no room: what was found once is found again
+                distrust(path, reason)
+            if again and self.start_again is not None and not self.stopping:
+                self.start_again()
+        return sentence
 
     def _open_database(self, data: Path) -> Database:
         path = data / "index.db"

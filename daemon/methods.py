@@ -23,6 +23,7 @@ from ctx42d.daemon.params import NoParams, OptionalPathParams, Params, PathParam
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.why import why
+from ctx42d.indexer.damage import is_damage
 from ctx42d.indexer.languages import LANGUAGES
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Hit, Query
@@ -78,11 +79,13 @@ class Methods:
             raise MethodError(f"{name}: {error}", BAD_PARAMETERS) from None
         try:
             return do(checked)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            where = self._engine.database.path
-            raise MethodError(f"the index {where} is damaged ({error}): `ctx42d restart` builds it again") from error
+        except sqlite3.Error as error:
+            if is_damage(error):
+                raise MethodError(self._engine.damaged(str(error))) from error
+            raise MethodError(f"{name}: the index {self._engine.database.path} can't be used: {error}") from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise MethodError(f"{name}: {where}{error.strerror or error}") from error
 
     def _search(self, params: SearchParams) -> dict[str, Any]:
         began = time.perf_counter()

@@ -33,9 +33,12 @@ from ctx42d.daemon.notify import notify
 from ctx42d.daemon.paths import Paths, make_private, resolve
 from ctx42d.daemon.version import VERSION
 from ctx42d.indexer.bundle import BundleError
+from ctx42d.indexer.damage import distrust, is_damage
 from ctx42d.memory.config import MemoryConfigError
 
 log = logging.getLogger("ctx42d.service")
+
+AGAIN = b"a"  # no number of a signal that is handled
 
 
 class StartRefused(Exception):
@@ -51,6 +54,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
+        self._asked = b""
         os.set_blocking(self._write, False)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -58,12 +62,26 @@ class StopRequest:
 
     def ask(self) -> None:
         """Ask for the end; asking again changes nothing."""
-        with contextlib.suppress(BlockingIOError):  # full of requests already
-            os.write(self._write, b"!")
+        self._note(b"!")
+
+    def ask_again(self) -> None:
+        """Ask for the end, and for a new beginning unless somebody wants the end for good."""
+        self._note(AGAIN)
 
     def wait(self) -> None:
         """Wait until somebody asks."""
-        os.read(self._read, 1)
+        self._asked = os.read(self._read, 1)
+
+    def is_for_good(self) -> bool:
+        """Whether anybody, up to now, asked for the end and nothing else."""
+        os.set_blocking(self._read, False)
+        with contextlib.suppress(BlockingIOError):
+            self._asked += os.read(self._read, 4096)
+        return bool(self._asked.strip(AGAIN))
+
+    def _note(self, what: bytes) -> None:
+        with contextlib.suppress(BlockingIOError):  # full of requests already
+            os.write(self._write, what)
 
 
 def main() -> int:
@@ -80,7 +98,9 @@ def main() -> int:
         to_stderr = arguments.foreground or logs.under_service_manager(os.environ)
         logs.setup(logs.LogSettings(**config.section("log")), paths.log_file, to_stderr)
         with _the_only_one(paths):
-            _run(paths, config, ephemeral=arguments.ephemeral)
+            again = _run(paths, config, ephemeral=arguments.ephemeral)
+        if again:  # a new process: no thread and no page of the damaged index is left over
+            os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
     except (StartRefused, ConfigError, MemoryConfigError, BundleError) as refusal:
         print(f"ctx42d: {refusal}", file=sys.stderr)  # noqa: T201 the client shows this line
         return 1
@@ -90,14 +110,22 @@ def main() -> int:
     return 0
 
 
-def _run(paths: Paths, config: Config, *, ephemeral: bool) -> None:
+def _run(paths: Paths, config: Config, *, ephemeral: bool) -> bool:
+    """Serve until told to stop; True: the daemon has to start again, to build a damaged index anew."""
     stop = StopRequest()
     if ephemeral:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-    engine = Engine(paths.data_dir, config, make_memory(config, os.environ))
+    try:
+        engine = Engine(paths.data_dir, config, make_memory(config, os.environ))
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        distrust(paths.database, str(error))
+        return True
     search = config.section("search")
     methods = Methods(engine, stop.ask, default_k=search["default_k"], wait_deep_ms=search["wait_deep_ms"])
     control = Control(paths.socket, methods.call)
+    engine.start_again = stop.ask_again
     engine.start()
     control.start()
     log.info("ctx42d %s, pid %d, at %s", VERSION, os.getpid(), paths.socket)
@@ -108,6 +136,7 @@ def _run(paths: Paths, config: Config, *, ephemeral: bool) -> None:
     control.close()
     engine.stop()
     log.info("stopped")
+    return not stop.is_for_good()
 
 
 def _prepare(paths: Paths) -> None:

@@ -2,8 +2,9 @@
 
 The system's SQLite may be inside the WAL-reset corruption range (3.7.0 to 3.51.2), which needs two connections that
 write or checkpoint: here exactly one does. WAL with synchronous=NORMAL survives the death of the process; what a power
-cut takes is whole transactions, which are done again because the queue went back with them. Leaves the tables to
-`schema.py`.
+cut takes is whole transactions, the last ones, which are done again: the queue went back with them, and every start
+compares the disk with the index. What nothing could find again (a root that was added) commits with `durable`.
+Covers opening and checking; leaves what becomes of a damaged file to `damage.py`, the tables to `schema.py`.
 """
 
 from __future__ import annotations
@@ -12,19 +13,16 @@ import contextlib
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import sqlite_utils
 
+from ctx42d.indexer import damage
+from ctx42d.indexer.damage import CorruptDatabase
 from ctx42d.indexer.schema import migrations
 
 READERS = 4
-
-
-class CorruptDatabase(Exception):
-    """The file is no database of ours, or a damaged one."""
 
 
 class Database:
@@ -35,36 +33,53 @@ class Database:
         self.path = path
         self.lock = threading.RLock()  # held while the writing connection is used
         self._depth = 0
-        try:
+        # A large file is looked at while it is used already (`check`): 277 MB took 0.7 s from memory (EPYC, 2026-11),
+        # and from a slow disk as long as that needs.
+        self.check_owed = damage.is_large(path)
+        if reason := damage.distrusted(path):
+            raise self._damaged(reason)
+        state = damage.take_seal(path)
+        if state == "broken":
+            raise self._damaged("it is not what it was when it was closed")
+        with self._telling_damage():
             self._writer = _connect(path)
-            self._prepare()
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise CorruptDatabase(f"{path} is damaged ({' '.join(str(error).split())})") from error
+            try:
+                self._prepare(check=state == "none" and not self.check_owed)
+            except BaseException:
+                self._writer.close()
+                raise
         self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         for _ in range(READERS):
             self._readers.put(_connect(path, read_only=True))
 
-    def _prepare(self) -> None:
+    def check(self) -> None:
+        """Compare all pages and indexes with each other, while others work. Raises CorruptDatabase."""
+        with self._telling_damage(), self.reading() as connection:
+            _check(connection)
+        self.check_owed = False
+
+    def _prepare(self, *, check: bool) -> None:
         self._writer.execute("PRAGMA journal_mode=WAL")
         self._writer.execute("PRAGMA synchronous=NORMAL")
         # With the default of 1000 pages the log is copied back during a burst again and again; 16 MB still recovers in
         # no time.
         self._writer.execute("PRAGMA wal_autocheckpoint=4000")
         self._writer.execute("PRAGMA journal_size_limit=67108864")
-        verdict = self._writer.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)
+        if check:
+            _check(self._writer)
         migrations.apply(sqlite_utils.Database(self._writer))
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One write transaction; joins the one that this thread is already in. Rolled back on any exception."""
+    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        """One write transaction; joins the one that this thread is already in. Rolled back on any exception.
+
+        durable: it survives a power cut, with all that were before it (counts for the outermost one).
+        """
         with self.lock:
             if self._depth:
                 yield self._writer
                 return
+            self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._writer.execute("BEGIN IMMEDIATE")
             self._depth = 1
             try:
@@ -108,22 +123,35 @@ class Database:
             self._readers.get().close()
         with self.lock:
             self._writer.close()
+        with contextlib.suppress(OSError):  # without a seal the next start checks the pages instead
+            damage.seal(self.path)
+
+    @contextlib.contextmanager
+    def _telling_damage(self) -> Iterator[None]:
+        """Say CorruptDatabase where SQLite says so in one of its own ways."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            if damage.is_damage(error):
+                raise self._damaged(" ".join(str(error).split())) from error
+            raise
+
+    def _damaged(self, reason: str) -> CorruptDatabase:
+        return CorruptDatabase(f"{self.path} is damaged ({reason})")
 
 
 def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
     connection.execute("PRAGMA mmap_size=0")
+    connection.execute("PRAGMA cell_size_check=ON")
     connection.execute(f"PRAGMA cache_size=-{2048 if read_only else 8192}")
     connection.execute("PRAGMA temp_store=MEMORY")
     return connection
 
 
-def move_aside(path: Path) -> Path:
-    """Rename a damaged database and its log; return its new name."""
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    return aside
+def _check(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError if pages or indexes contradict each other: twice the time of quick_check."""
+    verdict = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(verdict)

@@ -15,7 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctx42d.indexer.damage import sync_folder
 from ctx42d.indexer.database import Database
+
+ROOTS_KEPT = "roots.kept"  # this database has its roots: a list beside it that has more is older
 
 REQUEST = """
 INSERT INTO rescans (root_id, generation, reason, requested_at) VALUES (?, 1, ?, ?)
@@ -79,7 +82,7 @@ class Roots:
 
     def add(self, path: bytes) -> Root:
         """Add a root (real path) and ask for its first scan."""
-        with self._database.transaction() as connection:
+        with self._database.transaction(durable=True) as connection:
             connection.execute("INSERT OR IGNORE INTO roots (path, added_at) VALUES (?, ?)", (path, time.time()))
             (root_id,) = connection.execute("SELECT id FROM roots WHERE path = ?", (path,)).fetchone()
             connection.execute(REQUEST, (root_id, "added", time.time()))
@@ -122,15 +125,33 @@ class Roots:
             )
 
     def save(self) -> None:
-        """Write the list beside the database."""
-        paths = [os.fsdecode(root.path) for root in self.all()]
+        """Write the list beside the database. Raises OSError."""
         part = self._sidecar.with_name(self._sidecar.name + ".part")
-        part.write_text(json.dumps(paths))
+        with part.open("w") as file:
+            file.write(json.dumps([os.fsdecode(root.path) for root in self.all()]))
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(self._sidecar)
+        sync_folder(self._sidecar.parent)
 
     def _restore(self) -> None:
-        if self.all():
-            return
-        with contextlib.suppress(FileNotFoundError, ValueError):  # no roots yet, or a file that says nothing
-            for path in json.loads(self._sidecar.read_text()):
-                self.add(os.fsencode(path))
+        """Take the roots over into a new database; the list beside an older one follows it."""
+        listed = self._listed()
+        with self._database.reading() as connection:
+            known = connection.execute("SELECT 1 FROM meta WHERE key = ?", (ROOTS_KEPT,)).fetchone()
+        if not known and not self.all():
+            for path in listed:
+                self.add(path)
+        if not known:
+            with self._database.transaction(durable=True) as connection:
+                connection.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", (ROOTS_KEPT,))
+        if listed != [root.path for root in self.all()]:  # a crash or damage came between the two
+            self.save()
+
+    def _listed(self) -> list[bytes]:
+        """Return the list beside the database; nothing where it says nothing that can be read."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            paths = json.loads(self._sidecar.read_text())
+            if isinstance(paths, list) and all(isinstance(path, str) and os.path.isabs(path) for path in paths):
+                return [os.fsencode(path) for path in paths]
+        return []

@@ -69,10 +69,10 @@ class Store:
         self._pending_delta: Delta | None = None
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """Changes that commit together; the vector index follows, before anybody else may write."""
         with self.database.lock:
-            with self.database.transaction() as connection:
+            with self.database.transaction(durable=durable) as connection:
                 if self._pending_delta is not None:
                     yield connection
                     return
@@ -292,8 +292,11 @@ class Store:
 
 
 def chunk_text(stored: bytes) -> str:
-    """Text of a chunk as stored."""
-    return zlib.decompress(stored).decode("utf-8")
+    """Text of a chunk as stored. Raises sqlite3.DatabaseError if that is damaged."""
+    try:
+        return zlib.decompress(stored).decode("utf-8")
+    except (zlib.error, UnicodeDecodeError, TypeError) as error:
+        raise sqlite3.DatabaseError(f"the text of a chunk is damaged: {error}") from error
 
 
 def stored_full_text(symbol: str, defines: str, text: bytes, relpath: bytes) -> tuple[str, str, str]:

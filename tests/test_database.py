@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ctx42d.indexer.database import READERS, CorruptDatabase, Database, move_aside
+from ctx42d.indexer.damage import CorruptDatabase, move_aside
+from ctx42d.indexer.database import READERS, Database
 
 
 @pytest.fixture
