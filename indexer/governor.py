@@ -73,6 +73,8 @@ class Governor:
         self._slots: list[WorkerSlot] = []
         self._gate = threading.Lock()  # one worker starts at a time, and nobody is admitted meanwhile
         self._freed = threading.Condition()
+        self._sharing = threading.Lock()
+        self._spare: dict[int, int] = {}  # by pid: what a worker may take beyond the need of its request in hand
         self._closed = threading.Event()
         self._sentinel = Sentinel(
             self._look,
@@ -185,16 +187,21 @@ class Governor:
     def in_hand(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> Iterator[None]:
         """Watch, and limit, a worker while it has a request."""
         with self._sentinel.watching():
-            limit_growth_of(pid, self._growth_bytes(slot, pid, needs_bytes))
-            yield
+            try:
+                limit_growth_of(pid, self._growth_bytes(slot, pid, needs_bytes))
+                yield
+            finally:
+                self._spare.pop(pid, None)
 
     def _growth_bytes(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> int:
-        """What is needed and, of what is left then, a part: all of them may burst at the same time."""
+        """What is needed and half of what is left then: whoever comes next, even a new worker, may burst meanwhile."""
         room = self.memory.growth_limit_bytes(pid)
         if not self.memory.batches(pid):  # it may still be loading
             needs_bytes += self.memory.new_worker_bytes(slot.kind)
-        others = sum(1 for other in self._slots if other.pid and other is not slot)
-        return min(room, needs_bytes) + max(0, room - needs_bytes) // (1 + others)
+        with self._sharing:
+            left = max(0, room - needs_bytes - sum(self._spare.values()))
+            self._spare[pid] = left // 2 if len(self._slots) > 1 else left
+            return min(room, needs_bytes) + self._spare[pid]
 
     # The ladder
 

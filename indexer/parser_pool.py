@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from ctx42d.indexer import wire
 from ctx42d.indexer.bisect import bisect
@@ -27,6 +28,8 @@ PLAIN_TIMES = 6
 ALL_TIMES = 6
 ORDINARY_FILE_BYTES = MB  # a configuration that lets in larger ones isn't left with one worker
 RECHECK_SECONDS = 0.5
+# What kills workers are files, which the queue holds back on its own: the next save must not wait for their sake.
+MOST_RESTART_DELAY_MS = 200
 
 
 def default_parsers(configured: int) -> int:
@@ -48,7 +51,8 @@ class ParserPool:
     ) -> None:
         self.width = default_parsers(settings.parse_workers)
         load = wire.Load(deep=False)
-        self.slots = [WorkerSlot(f"parser {i + 1}", command, settings, governor, load) for i in range(self.width)]
+        brisk = replace(settings, restart_max_delay_ms=min(settings.restart_max_delay_ms, MOST_RESTART_DELAY_MS))
+        self.slots = [WorkerSlot(f"parser {i + 1}", command, brisk, governor, load) for i in range(self.width)]
         self._governor = governor
         self._max_chars, self.max_file_bytes = max_chars, max_file_bytes
         self._idle_seconds = settings.idle_seconds

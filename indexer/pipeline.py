@@ -25,6 +25,7 @@ from ctx42d.indexer.wire import FileToParse, ParsedFile, stamp_of
 UNSTABLE_RETRY_S = 0.2
 DEEP_GROUP = 64
 DEEP_ATTEMPTS = 3
+LARGE_BYTES = 2**18  # such a file is a batch of its own: where it kills a worker, no others have to be tried again
 SYNTAX_ATTEMPTS = 2  # a file that failed alone so often is cut at blank lines: better than not at all
 
 
@@ -163,7 +164,8 @@ class Pipeline:
             view = roots.get(lease.root_id)
             decision = self._decide(key, lease, view) if view else None
             size = decision.size_bytes if isinstance(decision, FileToParse) else 0
-            if not batches or 0 < batches[-1].size_bytes > self._queue.batch_bytes - size:
+            room = 0 if size >= LARGE_BYTES else self._queue.batch_bytes - size
+            if not batches or 0 < batches[-1].size_bytes > room:
                 batches.append(_Batch({}, []))
             batch = batches[-1]
             batch.size_bytes += size

@@ -54,7 +54,7 @@ class Worker:
             return wire.Trimmed(trim())
         except BundleError as error:
             return wire.Refused("bundle", str(error))
-        except MemoryError:
+        except (MemoryError, SystemError):  # the second: how tree_sitter and others say it that don't check
             return wire.Refused("memory", "out of memory")
 
     @property
@@ -129,7 +129,13 @@ def _take_stdio() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _send(replies: BinaryIO, reply: wire.Reply) -> None:
-    replies.write(wire.encode(reply))
+    try:
+        frame = wire.encode(reply)
+        if len(frame) > wire.LENGTH.size + wire.MAX_FRAME_BYTES:
+            frame = wire.encode(wire.Refused("memory", f"its answer has {len(frame) // 2**20} MB"))
+    except MemoryError:
+        frame = wire.encode(wire.Refused("memory", "out of memory"))
+    replies.write(frame)
     replies.flush()
 
 

@@ -4,7 +4,7 @@
 
 Every batch counts in DIR (over all processes), so that with one --seed faults come at the same batches each time. A
 text, or the name of a file, decides by what it says: "needs 8 GB" allocates that much, "kills" dies of SIGSEGV,
-"creeps" grows until killed, "refused" is refused.
+"creeps" grows until killed, "greedy" takes memory until the kernel refuses, "refused" is refused.
 """
 
 import argparse
@@ -97,6 +97,9 @@ class Adversary:
             commit("creep")
         if any("refused" in text for text in texts):
             raise MemoryError
+        if any("greedy" in text for text in texts):
+            while True:  # until the kernel refuses
+                allocate(4 * MB)
         if any("needs 8 GB" in text for text in texts):
             allocate(8 * 1024 * MB)
         chance = random.Random(f"{self.options.seed} {self.number()}")

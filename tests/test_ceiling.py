@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -176,12 +177,37 @@ def test_parsers_start_only_beside_others_that_leave_room_and_a_killing_file_is_
     assert "SIGSEGV" in outcomes[1].reason
 
 
+def test_workers_that_burst_at_the_same_time_stay_below_the_ceiling_together(tmp_path: Path) -> None:
+    manager = MemoryManager(MemoryConfig(max_mb=own_mb() + 166), whole_tree=True)
+    governor = Governor(manager, SETTINGS)
+    pool = ParserPool(command(tmp_path), SETTINGS, governor, max_chars=1500, max_file_bytes=MB)
+    service = EmbeddingService(governor=governor, worker=SETTINGS, command=command(tmp_path))
+
+    def parse(number: int) -> list[str]:
+        files = [FileToParse(i, b"greedy %d.py" % number, b"greedy.py") for i in range(2)]
+        return [f"{file.outcome} {file.reason}" for _ in range(3) for file in pool.parse(files)]
+
+    try:
+        with ThreadPoolExecutor(3) as threads, Sampler() as outside:
+            parsed = [threads.submit(parse, number) for number in range(2)]
+            embedded = threads.submit(service.embed_rows, ["greedy text"] * 4)
+            outcomes = [outcome for future in parsed for outcome in future.result()]
+            rows = embedded.result()
+    finally:
+        service.close()
+        pool.close()
+        governor.close()
+    assert outside.peak_bytes <= manager.config.max_mb * MB
+    assert all("memory" in outcome for outcome in outcomes)
+    assert all("memory" in str(row) for row in rows)
+
+
 def test_an_idle_worker_of_another_kind_leaves_for_one_that_is_wanted(tmp_path: Path) -> None:
-    # Of 0.85 of the ceiling the ballast takes 40 MB and the leaking parser 85: 27 are left, too few for another worker.
+    # Of 0.85 of the ceiling the ballast takes 40 MB and the leaking parser 65: 47 are left, too few for another worker.
     own = Probe().process_bytes(os.getpid()) // MB
     manager = MemoryManager(MemoryConfig(max_mb=int((own + 152) / 0.85)), whole_tree=True)
     governor = Governor(manager, SETTINGS)
-    pool = ParserPool(command(tmp_path, "--leak-mb", 70), SETTINGS, governor, max_chars=1500, max_file_bytes=MB)
+    pool = ParserPool(command(tmp_path, "--leak-mb", 50), SETTINGS, governor, max_chars=1500, max_file_bytes=MB)
     service = EmbeddingService(governor=governor, worker=SETTINGS, command=command(tmp_path))
     ballast = bytearray(os.urandom(MB)) * 40
     try:
