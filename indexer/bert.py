@@ -113,28 +113,26 @@ class _Builder:
         return self._node("LayerNormalization", [x, *norm], "x", axis=-1, epsilon=self._config.epsilon)
 
     def _layer(self, x: str, name: str) -> str:
-        parts = []
-        for part in ("query", "key", "value"):
-            linear = f"{name}.attention.self.{part}"
-            parts.append(
-                self._node("Add", [self._matmul(x, linear), self._parameter(f"{linear}.bias")], f"{linear}.out")
-            )
+        linears = [f"{name}.attention.self.{part}" for part in ("query", "key", "value")]
+        bias = np.concatenate([self._tensor(f"{linear}.bias") for linear in linears])
+        inputs = [*(self._matmul(x, linear) for linear in linears), self._weight(f"{name}.attention.bias", bias)]
         heads = self._config.heads
         attended = self._node(
-            "MultiHeadAttention", [*parts, "", "mask.i32"], f"{name}.attention", fused=True, num_heads=heads
+            "MultiHeadAttention", [*inputs, "mask.i32"], f"{name}.attention", fused=True, num_heads=heads
         )
         y = self._skip_norm(x, attended, f"{name}.attention.output")
         inner = f"{name}.intermediate.dense"
-        wide = self._node(
-            "BiasGelu", [self._matmul(y, inner), self._parameter(f"{inner}.bias")], f"{inner}.out", fused=True
-        )
+        wide = self._node("Gelu", [self._linear(y, inner)], f"{inner}.gelu", fused=True)
         return self._skip_norm(y, wide, f"{name}.output")
 
+    def _linear(self, x: str, name: str) -> str:
+        return self._node("Add", [self._matmul(x, name), self._parameter(f"{name}.bias")], f"{name}.out")
+
     def _skip_norm(self, skipped: str, x: str, name: str) -> str:
-        dense = self._matmul(x, f"{name}.dense")
-        parameters = [f"{name}.LayerNorm.weight", f"{name}.LayerNorm.bias", f"{name}.dense.bias"]
-        inputs = [skipped, dense, *map(self._parameter, parameters)]
-        return self._node("SkipLayerNormalization", inputs, name, fused=True, epsilon=self._config.epsilon)
+        # Not SkipLayerNormalization: ONNX Runtime's is written without vector instructions, 870 against 190 us.
+        total = self._node("Add", [skipped, self._linear(x, f"{name}.dense")], f"{name}.total")
+        norm = [self._parameter(f"{name}.LayerNorm.{part}") for part in ("weight", "bias")]
+        return self._node("LayerNormalization", [total, *norm], name, axis=-1, epsilon=self._config.epsilon)
 
     def _pool(self, x: str) -> str:
         """The sum over the text's own tokens (its direction is the mean's), or the first token."""
