@@ -210,7 +210,7 @@ def growing(path: Path, most: int) -> Iterator[None]:
         while not stop.is_set():
             with path.open("wb", buffering=0) as file:
                 while file.tell() < most and not stop.wait(0.0005):
-                    file.write(b"grows = 1\n" * 100)
+                    file.write(b"# it grows, line by line\n" * 40)
 
     writer = threading.Thread(target=write)
     writer.start()
