@@ -1,7 +1,9 @@
 """What does each scheduled job do, and how often?
 
 Scanning, draining the queue, the deep tier, and what keeps the service small: workers that leave, memory given back,
-vectors nobody wants. Leaves running them to `jobs.py`, the parts to `engine.py`.
+vectors nobody wants. A job runs when something woke it; what it leaves undone it comes back for by itself
+(`RETRY_S`, or when it is due), and housekeeping is done as long as there is anything to keep: an idle daemon does next
+to nothing. Leaves running them to `jobs.py`, the parts to `engine.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ctx42d.daemon.jobs import Jobs
 from ctx42d.daemon.memory_log import SAVE_EVERY_S
+from ctx42d.indexer import words
 from ctx42d.indexer.damage import is_damage
 from ctx42d.indexer.governor import NotNow
 from ctx42d.indexer.worker_slot import BrokenBundle
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ctx42d.chores")
 
-SAFETY_S = 10.0
+RETRY_S = 10.0
+SAFETY_NET_S = 300.0  # nothing depends on it: each wake has an event
 HOUSEKEEPING_S = 5.0
+LOOK_S = 60.0  # at memory while idle, for its history
 POLL_UNWATCHED_S = 30.0
 RELEASE_AFTER_S = 20.0
 NO_ROOM_RETRY_S = 2.0
@@ -38,12 +43,13 @@ class Chores:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._rested_after = 0.0
+        self._worked, self._rested_after = time.monotonic(), 0.0
+        self._held_up = False  # by what other programs need
         self.jobs = jobs = Jobs(self._failed)
-        jobs.add("scan", self._scan, every_s=SAFETY_S)
-        jobs.add("drain", self._drain, every_s=SAFETY_S)
-        jobs.add("deepen", self._deepen, every_s=SAFETY_S)
-        jobs.add("housekeeping", self._keep_house, every_s=HOUSEKEEPING_S)
+        jobs.add("scan", self._scan, every_s=SAFETY_NET_S)
+        jobs.add("drain", self._drain, every_s=SAFETY_NET_S)
+        jobs.add("deepen", self._deepen, every_s=SAFETY_NET_S)
+        jobs.add("housekeeping", self._keep_house, every_s=LOOK_S)
         every_s = self._engine.watch.reconcile_interval_minutes * 60
         jobs.add("memory", self._engine.memory_log.save, every_s=SAVE_EVERY_S)
         jobs.add("reconcile", lambda: self._ask_for_scans("interval"), every_s=every_s, jitter_s=every_s / 10)
@@ -56,73 +62,110 @@ class Chores:
 
     def _stop_bulk(self) -> bool:
         """Whether nothing may be indexed now: as above, or the rest of the machine needs its memory."""
-        return self._stop_working() or self._engine.memory.recent_pressure().outside
+        if self._stop_working():
+            return True
+        if self._engine.memory.recent_pressure().outside:
+            self._held_up = True
+            self._come_back("housekeeping", HOUSEKEEPING_S)  # which sees when it is over
+            return True
+        return False
+
+    def _come_back(self, name: str, delay_s: float) -> None:
+        if not self._engine.stopping:
+            self.jobs.wake_in(name, delay_s)
+
+    def _working(self) -> None:
+        """Note that there will be something to keep: workers, and what work leaves in memory."""
+        self._worked = time.monotonic()
+        self._come_back("housekeeping", HOUSEKEEPING_S)
 
     def _scan(self) -> None:
         if self._stop_working():
             return
-        self._engine.scanner.run_owed(self._engine.say, self._engine.wake)
+        if self._engine.scanner.run_owed(self._engine.say, self._engine.wake):
+            self._working()
         self._engine.refresh_roots()
         self.jobs.wake("deepen")
+        if self._engine.roots.rescans():  # of a root that is away
+            self._come_back("scan", RETRY_S)
         self._engine.progressed()
 
     def _drain(self) -> None:
         if self._stop_bulk():
             return
+        self._come_back("housekeeping", HOUSEKEEPING_S)
         self._engine.queue.reclaim()
         caught_up = self._engine.store.vectors.catch_up()
         done = self._engine.pipeline.drain(self._stop_bulk, self._engine.progressed)
         if done or caught_up:
             self._engine.notes.pop("disk", None)
         if done and not self._engine.stopping:
+            self._working()
             self.jobs.wake("deepen")
-        if not self._engine.stopping and (due := self._engine.queue.next_due()) is not None:
-            self.jobs.wake_in("drain", max(0.05, due - time.time()))
+        if (due := self._engine.queue.next_due()) is not None:
+            self._come_back("drain", max(0.05, due - time.time()))
+        if self._engine.roots.rescans():  # of a root that was found to be away
+            self._engine.wake_scan()
         self._engine.progressed()
 
     def _deepen(self) -> None:
         if not self._engine.deep_enabled or self._stop_bulk():
             return
+        self._come_back("housekeeping", HOUSEKEEPING_S)
         try:
             # New text first: the deep tier gives way to the queue.
-            self._engine.pipeline.deepen(
+            if self._engine.pipeline.deepen(
                 lambda: self._stop_bulk() or self._engine.queue.counts().pending > 0, self._engine.progressed
-            )
+            ):
+                self._working()
         except BrokenBundle as problem:
             self._engine.notes["bundle"] = f"no deep tier: {problem}"
         except NotNow as problem:
             log.debug("the deep tier waits: %s", problem)
-            if not self._engine.stopping:
-                self.jobs.wake_in("deepen", NO_ROOM_RETRY_S)
+            self._come_back("deepen", NO_ROOM_RETRY_S)
+        if self._engine.store.without_deep(1):  # stopped for new files, or for a model that can't be used
+            self._come_back("deepen", RETRY_S)
 
     def _keep_house(self) -> None:
         self._engine.parsers.reap(keep=1)
         idle_since = time.monotonic() - self._engine.idle_s
         if self._engine.embedding.slot.retire(unless_used_since=idle_since):
             log.debug("the embedding worker left: idle")
-        self._rest_after_questions()
-        self._follow_outside(self._engine.governor.relieve())
+        self._rest()
+        pressure = self._engine.governor.relieve()
+        self._follow_outside(pressure)
         if not self._engine.watcher.alive and "watcher" not in self._engine.notes:
             self._engine.notes["watcher"] = (
                 f"the watcher's thread ended: roots are compared with the disk every {POLL_UNWATCHED_S:.0f} s"
                 " until `ctx42d restart`"
             )
             self._engine.trouble(self._engine.notes["watcher"])
+        workers = len(self._engine.memory.stats().processes) > 1
+        if workers or pressure.level or pressure.outside or self._used() > self._rested_after:
+            self._come_back("housekeeping", HOUSEKEEPING_S)
 
-    def _rest_after_questions(self) -> None:
-        """Give back, once, what answering questions has left: mapped vectors, page caches, free heap."""
-        asked = self._engine.search.last_asked
-        if asked == self._rested_after or asked > time.monotonic() - RELEASE_AFTER_S:
+    def _used(self) -> float:
+        """When something was last indexed or asked, on the monotonic clock."""
+        return max(self._worked, self._engine.search.last_asked)
+
+    def _rest(self) -> None:
+        """Give back, once, what work and questions have left: mapped vectors, caches of words and pages, free heap."""
+        used = self._used()
+        if used == self._rested_after or used > time.monotonic() - RELEASE_AFTER_S:
             return
-        self._rested_after = asked
-        self._engine.store.vectors.release()
+        self._rested_after = used
+        self._engine.search.release()
+        words.forget()
         self._engine.database.shrink()
         self._engine.memory.collect_garbage("idle")
 
     def _follow_outside(self, pressure: Pressure) -> None:
         if pressure.outside:
             self._engine.notes["outside"] = f"indexing waits for other programs' memory: {pressure.reason}"
-        elif self._engine.notes.pop("outside", None) and not self._engine.stopping:
+            return
+        self._engine.notes.pop("outside", None)
+        if self._held_up and not self._engine.stopping:
+            self._held_up = False
             self._engine.wake()
             self.jobs.wake("deepen")
 
@@ -143,8 +186,10 @@ class Chores:
         if not self._engine.queue.counts().pending:
             self._engine.store.collect_unused(time.time() - UNUSED_VECTORS_KEPT_S)
             self._engine.database.checkpoint()
+            self._working()
 
     def _failed(self, name: str, error: Exception) -> None:
+        self._come_back(name, RETRY_S)
         if _is_full(error):
             if "disk" not in self._engine.notes:
                 self._engine.notes["disk"] = (
@@ -157,7 +202,7 @@ class Chores:
             return
         self._engine.last_error = f"{name}: {error}"
         expected = isinstance(error, OSError | sqlite3.Error)  # the disk's fault: where we were doesn't matter
-        log.error("%s failed (%s), tried again in %.0f s", name, error, SAFETY_S, exc_info=None if expected else error)
+        log.error("%s failed (%s), tried again in %.0f s", name, error, RETRY_S, exc_info=None if expected else error)
 
 
 def _is_full(error: Exception) -> bool:

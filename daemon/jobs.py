@@ -1,9 +1,9 @@
 """What runs when: APScheduler's jobs, each also woken by an event.
 
 A job's interval is only a safety net: `wake` runs it now, and once more if it is running already, so that no wake is
-lost. APScheduler follows the wall clock and drops late runs by default: here a late run is run
-(`misfire_grace_time=None`, `coalesce`). Leaves what a job does to its owner; whatever escapes from one is logged, kept
-for `status`, and tried again at the next turn.
+lost; `wake_in` does so after a while. APScheduler follows the wall clock and drops late runs by default: here a late
+run is run (`misfire_grace_time=None`, `coalesce`). Leaves what a job does to its owner; whatever escapes from one is
+handed to the owner, who may ask for another run.
 """
 
 from __future__ import annotations
@@ -56,10 +56,12 @@ class Jobs:
 
     def wake_in(self, name: str, delay_s: float) -> None:
         """Run a job after a while, unless it runs before that anyway."""
-        when = datetime.now(UTC) + timedelta(seconds=delay_s)
+        now = datetime.now(UTC)
         planned = self._jobs[name].handle.next_run_time
-        if planned is None or when < planned:
-            self._plan(name, when)
+        if planned is not None and planned <= now:
+            self.wake(name)  # that run may have begun, and not have seen what made the caller ask: run once more
+        elif planned is None or now + timedelta(seconds=delay_s) < planned:
+            self._plan(name, now + timedelta(seconds=delay_s))
 
     def stop(self) -> None:
         """Start no more runs and wait for those that are running.

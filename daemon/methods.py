@@ -18,16 +18,18 @@ from typing import Any
 
 import msgspec
 
+from ctx42d.daemon.chores import HOUSEKEEPING_S
 from ctx42d.daemon.engine import Engine
-from ctx42d.daemon.params import NoParams, OptionalPathParams, Params, PathParams, PathsParams, SearchParams, SyncParams
+from ctx42d.daemon.params import NoParams, Params, PathParams, PathsParams, SearchParams, SyncParams, VerifyParams
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.why import why
 from ctx42d.indexer.damage import is_damage
+from ctx42d.indexer.integrity import check_index, check_references, check_vectors
 from ctx42d.indexer.languages import LANGUAGES
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Hit, Query
-from ctx42d.indexer.verify import verify_references, verify_root
+from ctx42d.indexer.verify import Problem, verify_root
 
 FAILED, TIMED_OUT, BAD_PARAMETERS = -32000, -32001, -32602
 MOST_HITS = 1000
@@ -65,7 +67,7 @@ class Methods:
             "pause": (NoParams, lambda _: self._pause(True)),
             "resume": (NoParams, lambda _: self._pause(False)),
             "reindex": (PathParams, self._reindex),
-            "verify": (OptionalPathParams, self._verify),
+            "verify": (VerifyParams, self._verify),
             "why": (PathParams, self._why),
             "shutdown": (NoParams, self._shutdown),
         }
@@ -105,6 +107,7 @@ class Methods:
             self._wait_fresh(folder, _seconds("wait_fresh_s", params.wait_fresh_s))
         wait_ms = self._wait_deep_ms if params.wait_deep_ms is None else _seconds("wait_deep_ms", params.wait_deep_ms)
         query = Query(params.query, k, folder, params.lang, params.path, max(0.0, wait_ms) / 1000)
+        self._engine.jobs.wake_in("housekeeping", HOUSEKEEPING_S)  # a worker may start, and memory be taken
         answer = self._engine.search.ask(query, self._engine.root_map)
         return {
             "query": params.query,
@@ -185,21 +188,31 @@ class Methods:
         path = _real(params.path)
         return {"queued": sum(self._engine.reindex(root, _below(root, path)) for root in self._roots_at(path))}
 
-    def _verify(self, params: OptionalPathParams) -> dict[str, Any]:
+    def _verify(self, params: VerifyParams) -> dict[str, Any]:
         path = _real(params.path) if params.path is not None else None
         roots = self._roots_at(path) if path is not None else self._engine.roots.all()
         with contextlib.suppress(SyncFailed):  # paused: what isn't indexed is a difference
             sync(self._engine, None, VERIFY_SYNC_S)
-        checked, problems = 0, verify_references(self._engine.database)
+        wrong = self._check_index() if params.index else check_references(self._engine.database)
+        checked, problems = 0, list[Problem]()
         for root in roots:
             selector = self._engine.new_selector_of(root)
             below = _below(root, path) if path is not None else b""
             count, found = verify_root(self._engine.store, root.root_id, root.path, selector, below)
             checked, problems = checked + count, problems + found
-        differs = [
-            {"path": os.fsdecode(p.path) or str(self._engine.database.path), "problem": p.what} for p in problems
-        ]
-        return {"clean": not problems, "checked": checked, "differs": differs}
+        differs = [{"path": str(self._engine.database.path), "problem": what} for what in wrong]
+        differs += [{"path": os.fsdecode(problem.path), "problem": problem.what} for problem in problems]
+        return {"clean": not differs, "checked": checked, "differs": differs}
+
+    def _check_index(self) -> list[str]:
+        """Look at everything in the index; what is wrong is made again."""
+        store = self._engine.store
+        if wrong := check_index(store.database):
+            self._engine.damaged(wrong[0])
+        if copies := check_vectors(store.database, store.vectors):
+            with store.database.lock:
+                store.vectors.reload()
+        return wrong + [f"{what}: made again" for what in copies]
 
     def _why(self, params: PathParams) -> dict[str, Any]:
         return why(self._engine, _real(params.path, last=False))

@@ -70,7 +70,7 @@ class StaticTable:
     def release(self) -> None:
         """Let go of the memory that questions brought in."""
         self._ids = None
-        mapped = self._rows.base
+        mapped: object = self._rows.base
         while isinstance(mapped, np.ndarray):
             mapped = mapped.base
         if isinstance(mapped, mmap.mmap):
