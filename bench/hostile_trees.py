@@ -37,7 +37,7 @@ ASKED = 500  # of that many files at most it is asked why; spread over all of th
 FRESH_WITHIN_S = 60.0
 SAVE_EVERY_S = 1.0
 PATIENCE_S = 1800.0
-GROWS = "growing"
+GROWS, GROWS_S = "growing", 20.0
 SETTLED = ("indexed", "skipped", "quarantined")
 
 
@@ -98,8 +98,11 @@ def one(head: dict[str, Any], root: Path, folder: Path, deep_seconds: float) -> 
     try:
         wait_until(lambda: home.ask("status"))
         began = time.monotonic()
-        with growing_file(head["tree"], root), Saves(home, root / "saves") as saves:
+        with Saves(home, root / "saves") as saves:
             home.ask("roots_add", paths=[str(root)])
+            if head["tree"] == GROWS:
+                with growing(root / "hostile" / "grows.py", MB):
+                    time.sleep(GROWS_S)
             settled = wait_settled(home, daemon)
             seconds = time.monotonic() - began
         time.sleep(deep_seconds)
@@ -119,13 +122,8 @@ def one(head: dict[str, Any], root: Path, folder: Path, deep_seconds: float) -> 
     return line
 
 
-def growing_file(tree: str, root: Path) -> contextlib.AbstractContextManager[None]:
-    """What goes on while the tree is indexed."""
-    return growing(root / "hostile" / "grows.py", MB) if tree == GROWS else contextlib.nullcontext()
-
-
 def wait_settled(home: Home, daemon: Any) -> bool:
-    """Wait until nothing is waiting to be indexed, or for as long as it grows; False: it never is, or it died."""
+    """Wait until nothing is waiting to be indexed; False: it never is, or the daemon died."""
     deadline = time.monotonic() + PATIENCE_S
     quiet = 0
     while time.monotonic() < deadline and daemon.poll() is None:
