@@ -27,17 +27,18 @@ def sync_command(path: str | None, timeout: float) -> None:
 
 @click.command("verify")
 @click.argument("path", required=False)
+@click.option("--index", is_flag=True, help="Check the index itself, too: pages, full text, references, vectors.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def verify_command(path: str | None, as_json: bool) -> int:
+def verify_command(path: str | None, index: bool, as_json: bool) -> int:
     """Compare the index with the disk by full hash; exit 1 and a list if they differ."""
-    answer = ask("verify", {"path": real_folder(path) if path else None}, timeout=HASH_SECONDS)
+    answer = ask("verify", {"path": real_folder(path) if path else None, "index": index}, timeout=HASH_SECONDS)
     if as_json:
         emit_json(answer)
     else:
         for found in answer["differs"]:
             emit(f"{one_line(found['path'])}: {one_line(found['problem'])}")
         if answer["clean"]:
-            emit(f"clean: {count(answer['checked'], 'file')} compared")
+            emit(f"clean: {count(answer['checked'], 'file')} compared" + (", the index checked" if index else ""))
         else:
             notice(f"{count(len(answer['differs']), 'difference')} in {count(answer['checked'], 'file')} compared")
     return DONE if answer["clean"] else FAILED

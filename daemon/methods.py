@@ -24,7 +24,7 @@ from ctx42d.daemon.params import NoParams, Params, PathParams, PathsParams, Sear
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.why import why
-from ctx42d.indexer.damage import is_damage
+from ctx42d.indexer.damage import CorruptDatabase, is_damage
 from ctx42d.indexer.integrity import check_index, check_references, check_vectors
 from ctx42d.indexer.languages import LANGUAGES
 from ctx42d.indexer.roots import Root
@@ -81,7 +81,7 @@ class Methods:
             raise MethodError(f"{name}: {error}", BAD_PARAMETERS) from None
         try:
             return do(checked)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, CorruptDatabase) as error:
             if is_damage(error):
                 raise MethodError(self._engine.damaged(str(error))) from error
             raise MethodError(f"{name}: the index {self._engine.database.path} can't be used: {error}") from error

@@ -43,10 +43,11 @@ class PathParams(Params, frozen=True):
     path: str
 
 
-class OptionalPathParams(Params, frozen=True):
-    """One path, or everything."""
+class VerifyParams(Params, frozen=True):
+    """One path, or everything; `index`: the index's own pages, texts and copies, too."""
 
     path: str | None = None
+    index: bool = False
 
 
 class PathsParams(Params, frozen=True):

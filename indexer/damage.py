@@ -49,7 +49,7 @@ def seal(path: Path) -> None:
     """
     if _beside(path, "-wal").exists() or is_large(path):
         return
-    _beside(path, ".seal").write_text(_checksum(path))
+    _beside(path, ".seal").write_text(checksum(path))
 
 
 def take_seal(path: Path) -> Literal["whole", "broken", "none"]:
@@ -63,7 +63,7 @@ def take_seal(path: Path) -> Literal["whole", "broken", "none"]:
     usable = path.exists() and not _beside(path, "-wal").exists() and not is_large(path)
     state: Literal["whole", "broken", "none"] = "none"
     if usable:
-        state = "whole" if noted == _checksum(path).encode() else "broken"
+        state = "whole" if noted == checksum(path).encode() else "broken"
     if state != "broken":
         sealed.unlink()
         sync_folder(path.parent)  # a seal that a power cut brings back would not fit what is written from now on
@@ -136,7 +136,7 @@ def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
     """CRC-32 and size: 277 MB take 0.2 s on an EPYC core (2026-11), half of SQLite's own quick check."""
     value, block = 0, bytearray(BLOCK_BYTES)
     with open(path, "rb", buffering=0) as file:

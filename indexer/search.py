@@ -22,8 +22,10 @@ from re import compile as compile_regex
 import numpy as np
 from numpy.typing import NDArray
 
+from ctx42d.indexer.damage import CorruptDatabase
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.passages import content_hash
 from ctx42d.indexer.question import Question, full_text_query, understand
 from ctx42d.indexer.ranking import Candidate, Ranked, forget, rank
 from ctx42d.indexer.roots import Root
@@ -201,8 +203,8 @@ class Search:
     def _hits(self, ranked: list[Ranked], roots: Mapping[int, Root]) -> list[Hit]:
         sql = """
             SELECT f.root_id, f.relpath, f.dev, f.inode, f.size, f.mtime_ns, f.ctime_ns,
-                   c.start_line, c.end_line, c.text
-            FROM chunks c JOIN files f ON f.id = c.file_id WHERE c.id = ?
+                   c.start_line, c.end_line, c.text, c.symbol, v.hash
+            FROM chunks c JOIN files f ON f.id = c.file_id JOIN vectors v ON v.id = c.vector_id WHERE c.id = ?
         """
         with self._database.reading() as connection:
             rows = [(found, connection.execute(sql, (found.candidate.chunk_id,)).fetchone()) for found in ranked]
@@ -210,7 +212,9 @@ class Search:
         for found, row in rows:
             if row is None or (root := roots.get(row[0])) is None:
                 continue  # deleted since it was ranked
-            path = root.absolute(row[1])
+            path, text = root.absolute(row[1]), chunk_text(row[9])
+            if content_hash(row[10], text) != row[11]:  # 4 us: a damaged page is never served as an answer
+                raise CorruptDatabase("a chunk is not what was indexed")
             hits.append(
                 Hit(
                     path,
@@ -223,7 +227,7 @@ class Search:
                     found.candidate.kind,
                     found.score,
                     is_fresh(path, FileStamp(*row[2:7])),
-                    chunk_text(row[9]),
+                    text,
                     found.shares,
                 )
             )

@@ -14,7 +14,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -22,6 +22,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ctx42d.indexer.damage import checksum
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.quantize import row_dtype
 
@@ -69,6 +70,18 @@ class Matrix:
             np.multiply(part @ query, scale, out=out[start : start + len(block)])
             out[start : start + len(block)][scale == 0] = -np.inf
         return out
+
+    def differing(self, rows: Iterable[tuple[int, bytes | None]]) -> Iterator[int]:
+        """Numbers of the rows (ordered by number; None: no row) that are not what the file holds."""
+        size, start, block = self._dtype.itemsize, -1, b""
+        for number, row in rows:
+            if number - number % BLOCK_ROWS != start:
+                start = number - number % BLOCK_ROWS
+                block = os.pread(self._handle, BLOCK_ROWS * size, start * size)
+            have = block[(number - start) * size : (number - start + 1) * size]
+            absent = len(have) < size or not np.frombuffer(have, dtype=self._dtype)["s"][0]
+            if not absent if row is None else have != row:
+                yield number
 
     def release(self) -> None:
         """Let go of the pages that queries brought in."""
@@ -217,6 +230,10 @@ class VectorIndex:
         best = best[np.argsort(-scores[best], kind="stable")]
         return [(int(ids[i]), float(scores[i])) for i in best if scores[i] > -np.inf]
 
+    def differing(self, tier: Tier, rows: Iterable[tuple[int, bytes | None]]) -> Iterator[int]:
+        """Vector ids whose row (None: none yet), ordered by id, is not what the tier's file holds."""
+        return self._matrices[tier].differing(rows)
+
     def release(self) -> None:
         """Let go of the memory that queries brought in."""
         for matrix in self._matrices.values():
@@ -229,9 +246,9 @@ class VectorIndex:
 
     def close(self) -> None:
         """Close the files; what is on disk is marked as a whole copy of the database."""
-        token = secrets.token_hex(8)
         with contextlib.suppress(OSError, sqlite3.Error):  # without the mark the copy is made again: nothing is lost
             if not self._behind:
+                token = f"{secrets.token_hex(8)} {self._checksums()}"
                 with self._database.transaction() as connection:
                     connection.execute("INSERT OR REPLACE INTO meta VALUES ('vectors', ?)", (token,))
                 self._mark.write_text(token)
@@ -246,18 +263,14 @@ class VectorIndex:
         with self._database.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = 'vectors'").fetchone()
         marked = row is not None and self._mark.exists() and self._mark.read_bytes() == row[0].encode()
-        clean = marked and not any(self._is_short(tier) for tier in TIERS)
+        clean = marked and row[0].partition(" ")[2] == self._checksums()
         self._mark.unlink(missing_ok=True)
         if not clean:
             self._rebuild()
         self._load_chunks()
 
-    def _is_short(self, tier: Tier) -> bool:
-        """Whether rows are missing at the end of a tier's file, or all of it."""
-        newest = f"SELECT max(id) FROM vectors WHERE {tier} IS NOT NULL"  # noqa: S608 a constant
-        with self._database.reading() as connection:
-            (last,) = connection.execute(newest).fetchone()
-        return last is not None and self._matrices[tier].rows_found <= last
+    def _checksums(self) -> str:
+        return " ".join(checksum(self._folder / f"vectors.{tier}") for tier in TIERS)
 
     def _load_chunks(self) -> None:
         with self._database.reading() as connection, self._lock:

@@ -1,6 +1,7 @@
-"""Is the index what is on the disk? Compared by full hash, and the index's own references with each other.
+"""Is the index what is on the disk? Compared by full hash.
 
-Leaves mending to a rescan: what differs is reported, nothing is changed.
+Leaves mending to a rescan: what differs is reported, nothing is changed. Leaves what the index alone can say of itself
+to `integrity.py`.
 """
 
 from __future__ import annotations
@@ -10,23 +11,14 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ctx42d.indexer.database import Database
 from ctx42d.indexer.passages import HASH_BYTES
 from ctx42d.indexer.selection import Selector
 from ctx42d.indexer.store import KnownFile, Store
 
-REFERENCES = {
-    "files without their root": "SELECT count(*) FROM files WHERE root_id NOT IN (SELECT id FROM roots)",
-    "chunks without their file": "SELECT count(*) FROM chunks WHERE file_id NOT IN (SELECT id FROM files)",
-    "chunks without their vector": "SELECT count(*) FROM chunks WHERE vector_id NOT IN (SELECT id FROM vectors)",
-    "chunks without full text": "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT id FROM chunks_fts_docsize)",
-    "full text without its chunk": "SELECT count(*) FROM chunks_fts_docsize WHERE id NOT IN (SELECT id FROM chunks)",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A path (absolute; b"": the index itself) and what is wrong with it."""
+    """An absolute path and what is wrong with it."""
 
     path: bytes
     what: str
@@ -48,13 +40,6 @@ def verify_root(store: Store, root_id: int, root: bytes, selector: Selector, bel
         what = "is indexed, but no longer belongs to the index" if os.path.lexists(path) else "is indexed, but is gone"
         problems.append(Problem(path, what))
     return checked + len(known), problems
-
-
-def verify_references(database: Database) -> list[Problem]:
-    """Check that files, chunks, vectors and full text refer to each other."""
-    with database.reading() as connection:
-        counts = {what: connection.execute(sql).fetchone()[0] for what, sql in REFERENCES.items()}
-    return [Problem(b"", f"{count} {what}") for what, count in counts.items() if count]
 
 
 def _inside(relpath: bytes, below: bytes) -> bool:

@@ -256,6 +256,9 @@ def test_verify_lists_what_differs_and_fails(shell, daemon):
     assert shell("verify") == (1, "/a b: other text\n", "1 difference in 9 files compared\n")
     daemon.script["verify"] = {"clean": True, "checked": 1, "differs": []}
     assert shell("verify") == (0, "clean: 1 file compared\n", "")
+    assert daemon.asked("verify") == {"path": None, "index": False}
+    assert shell("verify", "--index") == (0, "clean: 1 file compared, the index checked\n", "")
+    assert daemon.asked("verify") == {"path": None, "index": True}
 
 
 def test_why_asks_about_a_link_itself(shell, daemon, tmp_path):

@@ -15,11 +15,12 @@ from index_kit import QUEUE, SELECTION, Clock, Index
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.governor import Governor, NotNow
+from ctx42d.indexer.integrity import check_references
 from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.pipeline import Pipeline, RootView
 from ctx42d.indexer.selection import Selector
 from ctx42d.indexer.store import chunk_text
-from ctx42d.indexer.verify import verify_references, verify_root
+from ctx42d.indexer.verify import verify_root
 from ctx42d.indexer.wire import FileToParse, ParsedFile
 from ctx42d.indexer.worker_process import worker_command
 from ctx42d.indexer.worker_slot import BrokenBundle, WorkerSettings
@@ -93,7 +94,7 @@ class Line:
     def problems(self) -> list[str]:
         root = os.fsencode(self.tree)
         _, found = verify_root(self.index.store, self.index.root_id, root, Selector(root, SELECTION), b"")
-        return [problem.what for problem in [*verify_references(self.index.database), *found]]
+        return check_references(self.index.database) + [problem.what for problem in found]
 
     def close(self) -> None:
         self.embedding.close()

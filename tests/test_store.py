@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from index_kit import DEEP_DIMS, SIGNATURE, Index, index, parsed, piece, row_of
 
-from ctx42d.indexer.verify import verify_references
+from ctx42d.indexer.integrity import check_references
 from ctx42d.indexer.wire import FileStamp, ParsedFile
 
 
@@ -31,7 +31,7 @@ def test_a_file_is_found_by_its_words_its_symbol_and_its_path(opened: Index) -> 
     opened.store.put(opened.root_id, b"net/http_client.py", parsed(pieces=[chunk]))
     for match in ("send", "symbol: client", "symbol: resendall", "path: httpclient", "path: net"):
         assert opened.matches(match) == [b"net/http_client.py"], match
-    assert verify_references(opened.database) == []
+    assert check_references(opened.database) == []
 
 
 def test_replacing_a_file_leaves_nothing_of_its_old_contents(opened: Index) -> None:
@@ -41,7 +41,7 @@ def test_replacing_a_file_leaves_nothing_of_its_old_contents(opened: Index) -> N
     assert opened.matches("delta") == [b"a.py"]
     assert opened.nearest_texts("alpha beta") == ["delta"]
     assert opened.count("chunks") == 1
-    assert verify_references(opened.database) == []
+    assert check_references(opened.database) == []
 
 
 def test_removing_a_file_leaves_nothing_of_it(opened: Index) -> None:
@@ -53,7 +53,7 @@ def test_removing_a_file_leaves_nothing_of_it(opened: Index) -> None:
     assert sorted(opened.nearest_texts("alpha")) == ["alpha", "beta"]
     opened.remove(b"a.py")  # again: nothing to do
     assert opened.count("files") == 1
-    assert verify_references(opened.database) == []
+    assert check_references(opened.database) == []
 
 
 @pytest.mark.parametrize(
@@ -245,21 +245,6 @@ def test_another_selection_forgets_only_what_was_left_out(tmp_path: Path) -> Non
         assert list(second.store.known_below(second.root_id)) == [b"a.py"]
 
 
-def test_references_that_dangle_are_counted(opened: Index) -> None:
-    opened.put(b"a.py", "alpha", "beta")
-    assert verify_references(opened.database) == []
-    harm = {
-        "1 chunks without their vector": "DELETE FROM vectors WHERE id = 1",
-        "2 chunks without their file": "DELETE FROM files",
-        "1 full text without its chunk": "DELETE FROM chunks WHERE id = 1",
-        "1 chunks without full text": "INSERT INTO chunks VALUES (99, 1, 2, 1, 1, '', '', '', x'')",
-    }
-    for what, sql in harm.items():
-        with opened.database.transaction() as connection:
-            connection.execute(sql)
-        assert what in [problem.what for problem in verify_references(opened.database)]
-
-
 def test_a_full_disk_takes_nothing_and_loses_nothing(opened: Index) -> None:
     opened.put(b"a.py", "alpha")
     with opened.database.transaction() as connection:
@@ -274,4 +259,4 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(opened: Index) -> None:
         connection.execute("PRAGMA max_page_count = 1000000")
     opened.put(b"big.py", *big)
     assert opened.count("chunks") == 201
-    assert verify_references(opened.database) == []
+    assert check_references(opened.database) == []
