@@ -5,9 +5,10 @@
 Texts are embedded by tests/adversary_worker.py, a process of its own samples the whole tree every 10 ms. The
 adversaries: `leak` leaks 50 MB a batch; `death` dies of SIGSEGV or SIGABRT or answers garbage in one batch of seven;
 `hang` hangs in one of ten (its time-out is 1 s); `burst` allocates 8 GB for one text in fifty; `mixed` does all of it
-at random and leaks 30 MB more now and then. (Where every third batch dies by chance, a text is blamed by chance, too.) One JSON line for each adversary and ceiling is appended to RESULTS; what
-is there for this seed and these seconds isn't run again. Exit 1 where, now or earlier, the peak exceeded the ceiling, a
-text was lost, one that bursts was not blamed, or a worker was replaced before it finished anything (endless recycling).
+at random and leaks 30 MB more now and then. (Where every third batch dies by chance, a text is blamed by chance, too.)
+One JSON line for each adversary and ceiling is appended to RESULTS; what is there for this seed and these seconds isn't
+run again. Exit 1 where, now or earlier, the peak exceeded the ceiling, a text was lost, one that bursts was not blamed,
+or a worker was replaced before it had finished anything (endless recycling).
 """
 
 import argparse
