@@ -30,6 +30,7 @@ ALLOCATOR_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",  # a pool of threads more, which ends the worker where there is no memory for it
 }
 
 # PR_SET_PDEATHSIG follows the *thread* that started the child: a worker started from a thread that ends would be killed

@@ -13,13 +13,18 @@ import pytest
 from adversary_worker import row_of
 from outside import MB, Sampler
 
+from ctx42d.indexer import wire
+from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.governor import Governor, NotNow
 from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.sentinel import Sentinel
 from ctx42d.indexer.wire import FileToParse
+from ctx42d.indexer.worker import OOM_SCORE
+from ctx42d.indexer.worker_process import WorkerProcess, worker_command
 from ctx42d.indexer.worker_slot import WorkerSettings
 from ctx42d.memory.config import MemoryConfig
+from ctx42d.memory.gauge import limit_growth_of
 from ctx42d.memory.manager import MemoryManager
 from ctx42d.memory.probe import Probe
 
@@ -221,6 +226,22 @@ def test_an_idle_worker_of_another_kind_leaves_for_one_that_is_wanted(tmp_path: 
     assert ballast
     assert all(isinstance(row, bytes) for row in rows)
     assert parser is None
+
+
+def test_the_real_worker_survives_a_failed_allocation_and_does_less_with_less() -> None:
+    worker = WorkerProcess.start(worker_command(DEFAULT_BUNDLE, 1), timeout_s=60)
+    texts = ["def words(): return " + "word " * 200] * 16
+    try:
+        worker.request(wire.Load(deep=True), timeout_s=60)
+        assert limit_growth_of(worker.pid, 4 * MB)
+        assert isinstance(worker.request(wire.Embed(texts, 4096, 16), timeout_s=60), wire.Refused)
+        assert isinstance(worker.request(wire.Embed(["a word"], 16, 1), timeout_s=60), wire.Embedded)
+        assert limit_growth_of(worker.pid, 512 * MB)
+        assert isinstance(worker.request(wire.Embed(texts, 4096, 16), timeout_s=60), wire.Embedded)
+        oom_score = Path(f"/proc/{worker.pid}/oom_score_adj").read_text()
+    finally:
+        worker.kill()
+    assert int(oom_score) == OOM_SCORE > int(Path("/proc/self/oom_score_adj").read_text())
 
 
 def test_nothing_looks_while_no_worker_has_a_request_in_hand() -> None:

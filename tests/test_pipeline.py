@@ -386,3 +386,22 @@ def test_a_deep_tier_that_cannot_work_says_so_and_blames_no_text(
         line.pipeline.deepen(lambda: False, lambda: None)
     assert line.index.count("vectors", "deep_attempts = 0 AND deep_error IS NULL AND deep IS NULL") == 1
     line.close()
+
+
+@pytest.mark.parametrize(("kilobytes", "batches"), [(1, [4, 4]), (150, [2, 2, 2, 2]), (300, [1] * 8)])
+def test_new_files_come_in_batches_of_bounded_size_and_large_ones_alone(
+    line: Line, monkeypatch: pytest.MonkeyPatch, kilobytes: int, batches: list[int]
+) -> None:
+    parse, seen = line.parsers.parse, []
+
+    def counting(files: Sequence[FileToParse]) -> object:
+        seen.append(len(files))
+        return parse(files)
+
+    monkeypatch.setattr(line.parsers, "parse", counting)
+    monkeypatch.setattr(line.parsers, "max_file_bytes", 2**20)
+    line.queue = line.index.queue(line.clock, replace(QUEUE, batch_files=4, batch_kb=400))
+    paths = [line.write(f"file{i}.py", f"# {i}\n" + "# words\n" * (kilobytes * 128)) for i in range(8)]
+    line.drain(*paths, pipeline=line.pipeline_over(line.parsers))
+    assert seen == batches
+    assert [line.outcome(path) for path in paths] == [("indexed", "")] * 8
