@@ -1,5 +1,6 @@
-"""What is known of memory beyond the daemon's life: what the predictor learned, and what was used, minute by minute.
+"""What is known of memory beyond the daemon's life: what the predictors learned, and what was used, minute by minute.
 
+Each model has a predictor of its own, and what was learned of one is used for its very digest only.
 Rows of `memory_samples` are bounded in number; an idle daemon, whose usage doesn't move, writes one every ten minutes.
 Leaves looking and learning to `ctx42d.memory`.
 """
@@ -31,44 +32,61 @@ PEAKS = "SELECT at, peak FROM memory_samples WHERE at > ? ORDER BY at"
 
 
 class MemoryLog:
-    """Keeps samples and the predictor's state in the index database."""
+    """Keeps samples and the predictors' states in the index database."""
 
     def __init__(
         self, database: Database, memory: MemoryManager, model: str, clock: Callable[[], float] = time.time
     ) -> None:
-        """`model`: digest of the model that the predictor learns; what was learned of another one is forgotten."""
-        self._database, self._memory, self._model, self._clock = database, memory, model, clock
+        """`model`: digest of the shipped model, whose predictor all workers share that have none of their own."""
+        self._database, self._memory, self._clock = database, memory, clock
+        self._models = {"": model}  # digests by the role of their workers
         self._offset_s = clock() - time.monotonic()  # of the samples' clock to ours
         self._saved_at_s = 0.0  # of the newest sample written, monotonic
         self._saved_used = 0
-        self._saved_state = ""
+        self._saved_states: dict[str, str] = {}
 
     def load(self) -> None:
-        """Let the predictor go on from what the last daemon learned."""
-        with self._database.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'predictor'").fetchone()
-        if row is None:
-            return
-        try:
-            kept = json.loads(row[0])
-            if kept["model"] == self._model:
-                self._memory.learned(kept["state"])
-                self._saved_state = row[0]
-        except (ValueError, KeyError, TypeError) as problem:
-            log.debug("what was learned of memory can't be used: %s", problem)
+        """Let the shared predictor go on from what the last daemon learned."""
+        self._load("")
+
+    def learn_apart(self, role: str, model: str, fresh_bytes: int) -> None:
+        """Let the workers of a role, which have another model, be predicted apart, from what is known of its digest."""
+        self._memory.learn_apart(role, fresh_bytes)
+        self._models[role] = model
+        self._load(role)
 
     def save(self, *, all_of_it: bool = False) -> None:
         """Write what is new, unless so little moved that it can wait. Raises sqlite3.Error."""
         new = [sample for sample in self._memory.samples() if sample.at_seconds > self._saved_at_s]
-        state = json.dumps({"model": self._model, "state": self._memory.predictor.state()})
-        if not new or not (all_of_it or self._worth_it(new, state)):
+        states = {self._key(role): self._state(role) for role in self._models}
+        if not new or not (all_of_it or self._worth_it(new, states)):
             return
         with self._database.transaction() as connection:
             connection.execute(INSERT, self._row(new))
             connection.execute(FORGET, (KEPT_ROWS,))
-            if state != self._saved_state:
-                connection.execute("INSERT OR REPLACE INTO meta VALUES ('predictor', ?)", (state,))
-        self._saved_at_s, self._saved_used, self._saved_state = new[-1].at_seconds, new[-1].used_bytes, state
+            learned = [(key, state) for key, state in states.items() if state != self._saved_states.get(key)]
+            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", learned)
+        self._saved_at_s, self._saved_used, self._saved_states = new[-1].at_seconds, new[-1].used_bytes, states
+
+    def _load(self, role: str) -> None:
+        key = self._key(role)
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return
+        try:
+            kept = json.loads(row[0])
+            if kept["model"] == self._models[role]:
+                self._memory.learned(kept["state"], role)
+                self._saved_states[key] = row[0]
+        except (ValueError, KeyError, TypeError) as problem:
+            log.debug("what was learned of memory can't be used: %s", problem)
+
+    def _key(self, role: str) -> str:
+        return f"predictor.{self._models[role]}" if role else "predictor"
+
+    def _state(self, role: str) -> str:
+        return json.dumps({"model": self._models[role], "state": self._memory.predictor_of(role).state()})
 
     def timeline(self) -> list[tuple[float, float]]:
         """The peaks of the last hour as (seconds ago, MB), oldest first, at most 60, restarts included."""
@@ -85,9 +103,9 @@ class MemoryLog:
                 highest[slot] = max(peak, highest.get(slot, 0))
         return [(slot * width, round(highest[slot] / MB, 1)) for slot in sorted(highest, reverse=True)]
 
-    def _worth_it(self, new: list[Sample], state: str) -> bool:
+    def _worth_it(self, new: list[Sample], states: dict[str, str]) -> bool:
         moved = max(abs(bound - self._saved_used) for s in new for bound in (s.peak_bytes, s.low_bytes)) >= MOVED_BYTES
-        return moved or state != self._saved_state or new[-1].at_seconds - self._saved_at_s >= IDLE_SAVE_EVERY_S
+        return moved or states != self._saved_states or new[-1].at_seconds - self._saved_at_s >= IDLE_SAVE_EVERY_S
 
     def _row(self, samples: list[Sample]) -> tuple[float, int, int, int, int]:
         return (

@@ -28,16 +28,16 @@ from ctx42d.indexer import shapes, wire
 from ctx42d.indexer.bisect import bisect
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.indexer.governor import Governor, Need, NotNow
-from ctx42d.indexer.quantize import dequantize
+from ctx42d.indexer.quantize import SCALE_BYTES, dequantize
 from ctx42d.indexer.worker_process import WorkerDied, worker_command
 from ctx42d.indexer.worker_slot import BrokenBundle, WorkerRefusal, WorkerSettings, WorkerSlot
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.levels import batch_share
 from ctx42d.memory.manager import MemoryManager
 
+EMBEDDER = "embedder"
 MOST_THREADS = 4
 REMEMBERED_QUESTIONS = 256
-SCALE_BYTES = 4
 COLD_START_S = 0.5
 
 
@@ -67,12 +67,15 @@ class EmbeddingService:
         deep: DeepSettings | None = None,
         command: Sequence[str] | None = None,
         governor: Governor | None = None,
+        role: str = EMBEDDER,
+        dims: int | None = None,
     ) -> None:
         """Use `memory_manager` (default: the `auto` profile) to size batches and to know when to replace the worker.
 
         use_optimizer=False: batches of the configured size, whatever the pressure, and no planned replacement; the
         worker is limited all the same. `governor`: who shares the ceiling with other workers, which then has the memory
-        manager. `command` replaces the real worker's command line (tests: workers that crash, hang or lie).
+        manager. `command` replaces the real worker's command line (tests: workers that crash, hang or lie). `role`:
+        what its worker is called and learned under, `dims`: those that its answers must have.
         """
         self._settings, self._deep = worker or WorkerSettings(), deep or DeepSettings()
         self._own_governor = governor is None
@@ -81,7 +84,8 @@ class EmbeddingService:
         self._optimize = use_optimizer
         threads = self._deep.threads or min(os.cpu_count() or 1, MOST_THREADS)
         command = command or worker_command(bundle, threads)
-        self.slot = WorkerSlot("embedder", command, self._settings, self._governor, wire.Load(deep=True))
+        self.role, self._dims = role, dims
+        self.slot = WorkerSlot(role, command, self._settings, self._governor, wire.Load(deep=True))
         self._questions = ThreadPoolExecutor(max_workers=1, thread_name_prefix="question")
         self._known: OrderedDict[str, Future[NDArray[np.float32]]] = OrderedDict()
         self._known_lock = threading.Lock()
@@ -129,7 +133,7 @@ class EmbeddingService:
 
     def batch_size(self) -> int:
         """Most texts that the next batch should hold."""
-        return self.memory.optimal_batch_size() if self._optimize else self.memory.config.batch_size
+        return self.memory.optimal_batch_size(role=self.role) if self._optimize else self.memory.config.batch_size
 
     def question(self, text: str, *, wait_s: float) -> NDArray[np.float32] | None:
         """Unit vector (dims,) of a question, None when it isn't ready in time. It is remembered for the next time."""
@@ -190,7 +194,7 @@ class EmbeddingService:
             need,
             urgent=urgent,
             bound=self._optimize,
-            verify=lambda answer: _wrong(answer, len(texts)),
+            verify=lambda answer: _wrong(answer, len(texts), self._dims),
         )
         self._learn(pid, reply)
         self.embedded += 0 if urgent else len(texts)
@@ -199,8 +203,10 @@ class EmbeddingService:
 
     def _need(self, texts: Sequence[str], tokens: int) -> Need:
         count, length = shapes.heaviest(texts, tokens)
-        peak = self.memory.predicted_peak_bytes(count, length) + shapes.text_bytes(texts)
-        least = self.memory.predicted_peak_bytes(1, length) + max(shapes.text_bytes([text]) for text in texts)
+        peak = self.memory.predicted_peak_bytes(count, length, self.role) + shapes.text_bytes(texts)
+        least = self.memory.predicted_peak_bytes(1, length, self.role) + max(
+            shapes.text_bytes([text]) for text in texts
+        )
         return Need(peak, min(least, peak), len(texts))
 
     def _learn(self, pid: int, reply: wire.Embedded) -> None:
@@ -210,8 +216,8 @@ class EmbeddingService:
             self.memory.request_done(pid)
 
 
-def _wrong(reply: wire.Embedded, count: int) -> str | None:
-    if reply.dims <= 0 or len(reply.rows) != count * (reply.dims + SCALE_BYTES):
+def _wrong(reply: wire.Embedded, count: int, dims: int | None) -> str | None:
+    if reply.dims <= 0 or reply.dims != (dims or reply.dims) or len(reply.rows) != count * (reply.dims + SCALE_BYTES):
         return f"{len(reply.rows)} bytes for {count} vectors of {reply.dims} dimensions"
     if min(*reply.shape, reply.peak_bytes) < 0:
         return f"a shape of {reply.shape} and {reply.peak_bytes} bytes"

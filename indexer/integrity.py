@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ctx42d.indexer.damage import CorruptDatabase, is_damage
 from ctx42d.indexer.database import Database
-from ctx42d.indexer.passages import content_hash
+from ctx42d.indexer.passages import HASH_BYTES, content_hash
 from ctx42d.indexer.store import chunk_text, stored_full_text
-from ctx42d.indexer.vectors import TIERS, VectorIndex
+from ctx42d.indexer.vectors import OWN, Tier, VectorIndex
 
 REFERENCES = {
     "files without their root": "SELECT count(*) FROM files WHERE root_id NOT IN (SELECT id FROM roots)",
@@ -26,6 +26,10 @@ REFERENCES = {
     "scans without their root": "SELECT count(*) FROM rescans WHERE root_id NOT IN (SELECT id FROM roots)",
     "chunks without their file": "SELECT count(*) FROM chunks WHERE file_id NOT IN (SELECT id FROM files)",
     "chunks without their vector": "SELECT count(*) FROM chunks WHERE vector_id NOT IN (SELECT id FROM vectors)",
+    "chunks read by another model than their root's": (
+        "SELECT count(*) FROM chunks c JOIN files f ON f.id = c.file_id JOIN roots r ON r.id = f.root_id"
+        " JOIN vectors v ON v.id = c.vector_id WHERE v.model <> r.model"
+    ),
     "chunks without full text": "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT id FROM chunks_fts_docsize)",
     "full text without its chunk": "SELECT count(*) FROM chunks_fts_docsize WHERE id NOT IN (SELECT id FROM chunks)",
     "files with chunks that are missing or there twice": (
@@ -66,16 +70,21 @@ def check_index(database: Database) -> list[str]:
 
 def check_vectors(database: Database, vectors: VectorIndex) -> list[str]:
     """Compare the vector files with the table that they are a copy of; return what is wrong."""
-    found = []
-    for tier in TIERS:
-        with database.reading() as connection:
-            # Twice: a row that was committed a moment ago is not in the file yet, and a number may be given again.
-            suspects = list(vectors.differing(tier, _rows(connection, tier)))
-        with database.lock, database.reading() as connection:
-            wrong = len(list(vectors.differing(tier, _rows(connection, tier, suspects))))
-        if wrong:
-            found.append(f"{wrong} rows of the {tier} vectors' file differ from the table")
-    return found
+    with database.reading() as connection:
+        models = [row[0] for row in connection.execute("SELECT DISTINCT model FROM vectors ORDER BY model")]
+    found = [_differing(database, vectors, "static")]
+    found += [_differing(database, vectors, "deep", model) for model in models]
+    return [what for what in found if what]
+
+
+def _differing(database: Database, vectors: VectorIndex, tier: Tier, model: str = OWN) -> str | None:
+    with database.reading() as connection:
+        # Twice: a row that was committed a moment ago is not in the file yet, and a number may be given again.
+        suspects = list(vectors.differing(tier, _rows(connection, tier, model), model))
+    with database.lock, database.reading() as connection:
+        wrong = len(list(vectors.differing(tier, _rows(connection, tier, model, suspects), model)))
+    of = f" of the model {model}" if model else ""
+    return f"{wrong} rows of the {tier} vectors' file{of} differ from the table" if wrong else None
 
 
 def _pages(database: Database) -> list[str]:
@@ -112,7 +121,7 @@ def _compare_texts(connection: sqlite3.Connection) -> list[str]:
         made = []
         for number, symbol, defines, text, relpath, name in rows:
             try:
-                bad_texts += content_hash(symbol, chunk_text(text)) != name
+                bad_texts += content_hash(symbol, chunk_text(text)) != name[:HASH_BYTES]
                 made.append((number, *stored_full_text(symbol, defines, text, relpath)))
             except sqlite3.DatabaseError:
                 bad_texts += 1
@@ -155,10 +164,12 @@ def _mixed(values: Digests) -> Digests:
 
 
 def _rows(
-    connection: sqlite3.Connection, tier: str, numbers: Iterable[int] | None = None
+    connection: sqlite3.Connection, tier: Tier, model: str, numbers: Iterable[int] | None = None
 ) -> Iterator[tuple[int, bytes | None]]:
+    number_of = "id" if tier == "static" else "deep_row"
+    query = f"SELECT {number_of}, {tier} FROM vectors WHERE (?1 = 'static' OR model = ?2)"  # noqa: S608 constants
     if numbers is None:
-        yield from connection.execute(f"SELECT id, {tier} FROM vectors")  # noqa: S608 constants
+        yield from connection.execute(f"{query} ORDER BY {number_of}", (tier, model))
         return
     for number in numbers:
-        yield from connection.execute(f"SELECT id, {tier} FROM vectors WHERE id = ?", (number,))  # noqa: S608 constants
+        yield from connection.execute(f"{query} AND {number_of} = ?3", (tier, model, number))

@@ -37,6 +37,11 @@ def content_hash(symbol: str, text: str) -> bytes:
     return hashlib.blake2b(embedded_text(symbol, text).encode("utf-8", "replace"), digest_size=HASH_BYTES).digest()
 
 
+def vectors_name(content: bytes, model: str) -> bytes:
+    """Name of a chunk's vectors where another model than the shipped one ('') reads it: its digest follows."""
+    return content + bytes.fromhex(model)
+
+
 def full_text(body_tokens: str, symbol: str, defines: Sequence[str], relpath: bytes) -> FullText:
     """Full-text row of a chunk whose text was tokenized already (`tokens(text).lexical`)."""
     names = " ".join((symbol, *defines))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+SCALE_BYTES = 4
+
 
 def row_dtype(dims: int) -> np.dtype[np.void]:
     """Layout of one stored row: `v` int8 (dims,), `s` little-endian float32."""

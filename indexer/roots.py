@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ctx42d.indexer.damage import sync_folder
 from ctx42d.indexer.database import Database
@@ -28,12 +29,18 @@ ON CONFLICT (root_id) DO UPDATE SET generation = generation + 1, reason = exclud
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A root. `note`: why it can't be indexed at the moment, or ""."""
+    """A root. `note`: why it can't be indexed at the moment, or "".
+
+    bundle: the model bundle that was named for it, b"": the shipped one. model: the model that its texts are, or wait
+    to be, read by, as `vectors.model`.
+    """
 
     root_id: int
     path: bytes
     scanned_at: float | None
     note: str
+    bundle: bytes = b""
+    model: str = ""
 
     def holds(self, path: bytes) -> bool:
         """Whether an absolute path is the root or below it."""
@@ -68,7 +75,7 @@ class Roots:
         """Every root, in the order they were added."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT id, path, scanned_at, coalesce(note, '') FROM roots ORDER BY id"
+                "SELECT id, path, scanned_at, coalesce(note, ''), bundle, model FROM roots ORDER BY id"
             ).fetchall()
         return [Root(*row) for row in rows]
 
@@ -80,14 +87,22 @@ class Roots:
         """The innermost root that holds an absolute path."""
         return max((root for root in self.all() if root.holds(path)), key=lambda root: len(root.path), default=None)
 
-    def add(self, path: bytes) -> Root:
-        """Add a root (real path) and ask for its first scan."""
+    def add(self, path: bytes, bundle: bytes = b"") -> Root:
+        """Add a root (real path), with the bundle it is to be read with, and ask for its first scan."""
         with self._database.transaction(durable=True) as connection:
-            connection.execute("INSERT OR IGNORE INTO roots (path, added_at) VALUES (?, ?)", (path, time.time()))
+            connection.execute(
+                "INSERT OR IGNORE INTO roots (path, added_at, bundle) VALUES (?, ?, ?)", (path, time.time(), bundle)
+            )
             (root_id,) = connection.execute("SELECT id FROM roots WHERE path = ?", (path,)).fetchone()
             connection.execute(REQUEST, (root_id, "added", time.time()))
         self.save()
-        return Root(root_id, path, None, "")
+        return Root(root_id, path, None, "", bundle)
+
+    def set_bundle(self, root_id: int, bundle: bytes) -> None:
+        """Name another bundle for a root. What is read with it follows when that is known to be there."""
+        with self._database.transaction(durable=True) as connection:
+            connection.execute("UPDATE roots SET bundle = ? WHERE id = ?", (bundle, root_id))
+        self.save()
 
     def drop(self, root_id: int) -> None:
         """Forget a root whose files are gone from the index. Joins the caller's transaction: `save` after it."""
@@ -128,7 +143,7 @@ class Roots:
         """Write the list beside the database. Raises OSError."""
         part = self._sidecar.with_name(self._sidecar.name + ".part")
         with part.open("w") as file:
-            file.write(json.dumps([os.fsdecode(root.path) for root in self.all()]))
+            file.write(json.dumps([_listed(root.path, root.bundle) for root in self.all()]))
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._sidecar)
@@ -140,18 +155,31 @@ class Roots:
         with self._database.reading() as connection:
             known = connection.execute("SELECT 1 FROM meta WHERE key = ?", (ROOTS_KEPT,)).fetchone()
         if not known and not self.all():
-            for path in listed:
-                self.add(path)
+            for path, bundle in listed:
+                self.add(path, bundle)
         if not known:
             with self._database.transaction(durable=True) as connection:
                 connection.execute("INSERT OR REPLACE INTO meta VALUES (?, 1)", (ROOTS_KEPT,))
-        if listed != [root.path for root in self.all()]:  # a crash or damage came between the two
+        if listed != [(root.path, root.bundle) for root in self.all()]:  # a crash or damage came between the two
             self.save()
 
-    def _listed(self) -> list[bytes]:
-        """Return the list beside the database; nothing where it says nothing that can be read."""
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            paths = json.loads(self._sidecar.read_text())
-            if isinstance(paths, list) and all(isinstance(path, str) and os.path.isabs(path) for path in paths):
-                return [os.fsencode(path) for path in paths]
+    def _listed(self) -> list[tuple[bytes, bytes]]:
+        """Return the list beside the database, with bundles; nothing where it says nothing that can be read."""
+        with contextlib.suppress(FileNotFoundError, ValueError, TypeError, KeyError):
+            listed = [
+                (entry, "") if isinstance(entry, str) else (entry["path"], entry["bundle"]) for entry in self._read()
+            ]
+            if all(os.path.isabs(path) for path, _ in listed):
+                return [(os.fsencode(path), os.fsencode(bundle)) for path, bundle in listed]
         return []
+
+    def _read(self) -> list[Any]:
+        entries = json.loads(self._sidecar.read_text())
+        return entries if isinstance(entries, list) else []
+
+
+def _listed(path: bytes, bundle: bytes) -> str | dict[str, str]:
+    """A root as it stands in the list; one that has the shipped bundle as it always stood there."""
+    if not bundle:
+        return os.fsdecode(path)
+    return {"path": os.fsdecode(path), "bundle": os.fsdecode(bundle)}

@@ -75,6 +75,22 @@ CREATE TABLE memory_samples (at REAL PRIMARY KEY, used INTEGER NOT NULL, peak IN
     own_low INTEGER NOT NULL) WITHOUT ROWID
 """
 
+# roots.bundle: the model bundle that the user named, a name among ours or an absolute path; empty: the shipped one.
+# roots.model, vectors.model: the digest of the deep model, '' for the shipped one, whose digest is in `meta`. A text
+# that two models read has a row for each; the hash is then followed by the digest. deep_row: the row's place among
+# those of its model.
+MODELS = """
+ALTER TABLE roots ADD COLUMN bundle BLOB NOT NULL DEFAULT x'';
+ALTER TABLE roots ADD COLUMN model TEXT NOT NULL DEFAULT '';
+ALTER TABLE vectors ADD COLUMN model TEXT NOT NULL DEFAULT '';
+ALTER TABLE vectors ADD COLUMN deep_row INTEGER;
+UPDATE vectors SET deep_row = id;
+CREATE UNIQUE INDEX vectors_by_model ON vectors(model, deep_row);
+DROP INDEX vectors_without_deep;
+CREATE INDEX vectors_without_deep ON vectors(model, wanted_at) WHERE deep IS NULL AND deep_error IS NULL;
+DELETE FROM meta WHERE key = 'vectors';
+"""
+
 
 @migrations()
 def first_tables(db: sqlite_utils.Database) -> None:
@@ -87,6 +103,13 @@ def first_tables(db: sqlite_utils.Database) -> None:
 def memory_samples(db: sqlite_utils.Database) -> None:
     """Keep what memory did."""
     db.execute(MEMORY_SAMPLES)
+
+
+@migrations()
+def models(db: sqlite_utils.Database) -> None:
+    """Let a root name its own model."""
+    for statement in _statements(MODELS):
+        db.execute(statement)
 
 
 def _statements(script: str) -> list[str]:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ctx42d.indexer.damage import CorruptDatabase
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
-from ctx42d.indexer.passages import content_hash
+from ctx42d.indexer.passages import HASH_BYTES, content_hash
 from ctx42d.indexer.question import Question, full_text_query, understand
 from ctx42d.indexer.ranking import Candidate, Ranked, forget, rank
 from ctx42d.indexer.roots import Root
@@ -213,7 +213,7 @@ class Search:
             if row is None or (root := roots.get(row[0])) is None:
                 continue  # deleted since it was ranked
             path, text = root.absolute(row[1]), chunk_text(row[9])
-            if content_hash(row[10], text) != row[11]:  # 4 us: a damaged page is never served as an answer
+            if content_hash(row[10], text) != row[11][:HASH_BYTES]:  # 4 us: a damaged page is never served as an answer
                 raise CorruptDatabase("a chunk is not what was indexed")
             hits.append(
                 Hit(

@@ -16,8 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctx42d.indexer.database import Database
-from ctx42d.indexer.passages import embedded_text, full_text
-from ctx42d.indexer.vectors import Delta, Tier, VectorIndex
+from ctx42d.indexer.passages import embedded_text, full_text, vectors_name
+from ctx42d.indexer.remodel import read_anew
+from ctx42d.indexer.signature import agree
+from ctx42d.indexer.vectors import OWN, Delta, Tier, VectorIndex
 from ctx42d.indexer.wire import FileStamp, ParsedChunk, ParsedFile
 from ctx42d.indexer.words import tokens
 
@@ -34,6 +36,8 @@ ON CONFLICT (root_id, relpath) DO UPDATE SET dev=excluded.dev, inode=excluded.in
   reason=excluded.reason
 RETURNING id
 """
+INSERT_VECTOR = "INSERT INTO vectors (hash, static, wanted_at, model, deep_row) VALUES (?, ?, ?, ?, ?) RETURNING id"
+PUT_DEEP = "UPDATE vectors SET deep=?2 WHERE id=?1 RETURNING model, deep_row"
 WANTED_WITHIN_S = 24 * 3600.0  # how exactly it is known when a vector was last wanted: fewer writes
 ABOVE_ALL_PATHS = b"\xff" * 4097  # a path is shorter than 4096 bytes
 
@@ -62,9 +66,9 @@ class Store:
     """Writes the index."""
 
     def __init__(self, database: Database, folder: Path, dims: dict[Tier, int], signature: dict[str, str]) -> None:
-        """Open the index over its database. `signature` names what the stored rows were made with (see `_agree`)."""
+        """Open the index over its database. `signature` names what the stored rows were made with (`signature.py`)."""
         self.database = database
-        self.wiped = self._agree(signature)
+        self.wiped = agree(database, signature)
         self.vectors = VectorIndex(folder, database, dims)
         self._pending_delta: Delta | None = None
 
@@ -88,8 +92,14 @@ class Store:
         with self.transaction() as connection:
             file_id = self._put_file(connection, root_id, relpath, parsed)
             self._drop_chunks(connection, file_id, relpath)
-            self._add_chunks(connection, file_id, relpath, parsed)
+            self._add_chunks(connection, file_id, relpath, parsed, _model_of(connection, root_id))
             return file_id
+
+    def read_anew(self, root_id: int, model: str) -> None:
+        """Have a root's texts read by another model from now on; what it has read before is not read again."""
+        with self.transaction() as connection:
+            read_anew(connection, root_id, model, self.vectors.new_deep_rows)
+            self.vectors.outdate()
 
     def touch(self, root_id: int, relpath: bytes, stamp: FileStamp) -> None:
         """Note a new stamp of a file whose contents are as indexed."""
@@ -148,29 +158,32 @@ class Store:
             ).fetchone()
         return chunks, deep / chunks if chunks else 0.0
 
-    def without_deep(self, limit: int) -> list[Pending]:
-        """Texts that wait for their deep vector, most recently wanted first."""
+    def without_deep(self, limit: int, model: str = OWN) -> list[Pending]:
+        """Texts that wait for their deep vector by a model, most recently wanted first."""
         query = """
             SELECT v.id, (SELECT symbol FROM chunks WHERE vector_id = v.id LIMIT 1),
                    (SELECT text FROM chunks WHERE vector_id = v.id LIMIT 1)
             FROM vectors v INDEXED BY vectors_without_deep
-            WHERE v.deep IS NULL AND v.deep_error IS NULL AND EXISTS (SELECT 1 FROM chunks WHERE vector_id = v.id)
+            WHERE v.model = ? AND v.deep IS NULL AND v.deep_error IS NULL
+              AND EXISTS (SELECT 1 FROM chunks WHERE vector_id = v.id)
             ORDER BY v.wanted_at DESC LIMIT ?
         """
         with self.database.reading() as connection:
-            rows = connection.execute(query, (limit,)).fetchall()
+            rows = connection.execute(query, (model, limit)).fetchall()
         return [Pending(number, embedded_text(symbol, chunk_text(text))) for number, symbol, text in rows]
 
     def put_deep(self, rows: Sequence[tuple[int, bytes]], errors: Sequence[tuple[int, str, bool]] = ()) -> None:
         """Store deep vectors by vector id; errors are (vector id, reason, final)."""
         with self.transaction() as connection:
-            connection.executemany("UPDATE vectors SET deep=?2 WHERE id=?1", rows)
+            for number, row in rows:
+                found = connection.execute(PUT_DEEP, (number, row)).fetchone()
+                if found is not None:
+                    self._delta.deep.append((*found, row))
             connection.executemany(
                 "UPDATE vectors SET deep_attempts = deep_attempts + 1, deep_error = CASE WHEN ?3 THEN ?2 END"
                 " WHERE id = ?1",
                 errors,
             )
-            self._delta.deep.extend(rows)
 
     def deep_attempts(self, vector_id: int) -> int:
         """How often a text has killed a worker on its own."""
@@ -220,14 +233,16 @@ class Store:
         ).fetchone()
         return int(row[0])
 
-    def _add_chunks(self, connection: sqlite3.Connection, file_id: int, relpath: bytes, parsed: ParsedFile) -> None:
+    def _add_chunks(
+        self, connection: sqlite3.Connection, file_id: int, relpath: bytes, parsed: ParsedFile, model: str
+    ) -> None:
         if not parsed.chunks:
             return
         wanted_at = parsed.stamp.mtime_ns / 1e9 if parsed.stamp else time.time()
         next_id = _next_chunk_id(connection)
         chunks, texts = [], []
         for chunk_id, piece in enumerate(parsed.chunks, next_id):
-            vector_id = self._vector_id(connection, piece, wanted_at)
+            vector_id = self._vector_id(connection, piece, wanted_at, model)
             defines = " ".join(piece.defines)
             chunks.append(
                 (
@@ -240,15 +255,15 @@ class Store:
         connection.executemany(INSERT_CHUNK, chunks)
         connection.executemany(INSERT_FULL_TEXT, texts)
 
-    def _vector_id(self, connection: sqlite3.Connection, piece: ParsedChunk, wanted_at: float) -> int:
-        row = connection.execute("SELECT id, wanted_at FROM vectors WHERE hash=?", (piece.content_hash,)).fetchone()
+    def _vector_id(self, connection: sqlite3.Connection, piece: ParsedChunk, wanted_at: float, model: str) -> int:
+        name = vectors_name(piece.content_hash, model)
+        row = connection.execute("SELECT id, wanted_at FROM vectors WHERE hash=?", (name,)).fetchone()
         if row is None:
-            row = connection.execute(
-                "INSERT INTO vectors (hash, static, wanted_at) VALUES (?, ?, ?) RETURNING id",
-                (piece.content_hash, piece.static, wanted_at),
-            ).fetchone()
+            deep_row = self.vectors.new_deep_rows(model)
+            row = connection.execute(INSERT_VECTOR, (name, piece.static, wanted_at, model, deep_row)).fetchone()
             self._delta.static.append((row[0], piece.static))
-            self._delta.deep.append((row[0], b""))
+            self._delta.places.append((row[0], model, deep_row))
+            self._delta.deep.append((model, deep_row, b""))
         elif row[1] < wanted_at:
             connection.execute("UPDATE vectors SET wanted_at=? WHERE id=?", (wanted_at, row[0]))
         return int(row[0])
@@ -271,25 +286,6 @@ class Store:
         connection.execute("DELETE FROM chunks WHERE file_id=?", (file_id,))
         self._delta.removed.extend(row[0] for row in rows)
 
-    def _agree(self, signature: dict[str, str]) -> str | None:
-        """Wipe what was made in another way than today's; return what differed, in words.
-
-        Tokens of another version could not even be deleted: the full text needs the very tokens it was given.
-        """
-        with self.database.transaction() as connection:
-            had = dict(connection.execute("SELECT key, value FROM meta WHERE key LIKE 'made.%'").fetchall())
-            wanted = {f"made.{key}": value for key, value in signature.items()}
-            changed = sorted(key for key in wanted if had.get(key) != wanted[key]) if had else []
-            if set(changed) - {"made.deep", "made.selection"}:
-                _wipe(connection)
-            if "made.deep" in changed:
-                connection.execute("UPDATE vectors SET deep=NULL, deep_error=NULL, deep_attempts=0")
-                connection.execute("DELETE FROM meta WHERE key='vectors'")
-            if "made.selection" in changed:  # what was left out before may belong now; the scan at start does the rest
-                connection.execute("DELETE FROM files WHERE outcome = 'skipped'")
-            connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", wanted.items())
-        return ", ".join(key.removeprefix("made.") for key in changed) or None
-
 
 def chunk_text(stored: bytes) -> str:
     """Text of a chunk as stored. Raises sqlite3.DatabaseError if that is damaged."""
@@ -304,6 +300,11 @@ def stored_full_text(symbol: str, defines: str, text: bytes, relpath: bytes) -> 
     return full_text(tokens(chunk_text(text)).lexical, symbol, defines.split(), relpath)
 
 
+def _model_of(connection: sqlite3.Connection, root_id: int) -> str:
+    row = connection.execute("SELECT model FROM roots WHERE id=?", (root_id,)).fetchone()
+    return row[0] if row else OWN
+
+
 def _next_chunk_id(connection: sqlite3.Connection) -> int:
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='chunks'").fetchone()
     return (row[0] if row else 0) + 1
@@ -312,10 +313,3 @@ def _next_chunk_id(connection: sqlite3.Connection) -> int:
 def _known(row: tuple[int, int, int, int, int, int, int, bytes | None, str, str]) -> KnownFile:
     stamp = FileStamp(row[1], row[2], row[3], row[4], row[5]) if row[2] else None
     return KnownFile(row[0], stamp, row[6], row[7], row[8], row[9])
-
-
-def _wipe(connection: sqlite3.Connection) -> None:
-    connection.execute("INSERT INTO chunks_fts(chunks_fts) VALUES ('delete-all')")
-    for table in ("chunks", "files", "vectors", "queue"):
-        connection.execute(f"DELETE FROM {table}")  # noqa: S608 constants
-    connection.execute("DELETE FROM meta WHERE key='vectors'")

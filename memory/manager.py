@@ -17,10 +17,11 @@ from typing import Literal
 from ctx42d.memory.advice import MemoryStats, advise
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.history import Sample, Trend
-from ctx42d.memory.ladder import Admission, Situation, admission
+from ctx42d.memory.ladder import Admission
 from ctx42d.memory.levels import batch_share
 from ctx42d.memory.lookout import Lookout
 from ctx42d.memory.predictor import Predictor
+from ctx42d.memory.predictors import Predictors
 from ctx42d.memory.pressure import Pressure
 from ctx42d.memory.probe import Probe, Reading
 from ctx42d.memory.profiles import MB
@@ -54,7 +55,7 @@ class MemoryManager:
         whole_tree: bool = False,
     ) -> None:
         self.config = config or MemoryConfig()
-        self.predictor = predictor or Predictor()
+        self._predictors = Predictors(predictor or Predictor())
         self._probe = probe or Probe()
         self._clock = clock or self._probe.clock
         self._on_detail = on_detail or _ignore
@@ -152,7 +153,7 @@ class MemoryManager:
             self._lookout.outdate()
             self._changed.notify_all()
 
-    def optimal_batch_size(self, length: int = LONGEST_BUCKET, most: int | None = None) -> int:
+    def optimal_batch_size(self, length: int = LONGEST_BUCKET, most: int | None = None, role: str = "") -> int:
         """Return how many texts, padded to `length` tokens, to embed at once now: 1 to the profile's batch size.
 
         Fewer while usage is elevated, and never more than are predicted to fit. `most`: a bound of the caller's.
@@ -161,19 +162,33 @@ class MemoryManager:
         size = min(self.config.batch_size, most or self.config.batch_size)
         with self._changed:
             room = self.config.admission_bytes - pressure.used_bytes - self._workers.pending_bytes(reading)
-            fits = self.predictor.largest_batch(length, room, size)
+            fits = self._predictors.of(role).largest_batch(length, room, size)
         return max(1, min(fits, int(size * batch_share(pressure.level))))
 
-    def learned(self, state: object) -> None:
-        """Go on from what an earlier run learned (`Predictor.state`). Raises ValueError if it can't be used."""
-        predictor = Predictor.from_state(state)
-        with self._changed:
-            self.predictor = predictor
+    @property
+    def predictor(self) -> Predictor:
+        """The predictor of all workers but those of a role with its own."""
+        return self._predictors.shared
 
-    def predicted_peak_bytes(self, count: int, length: int) -> int:
+    def predictor_of(self, role: str) -> Predictor:
+        """Return the predictor of a role."""
+        return self._predictors.of(role)
+
+    def learned(self, state: object, role: str = "") -> None:
+        """Go on from what an earlier run learned (`Predictor.state`). Raises ValueError if it can't be used."""
+        with self._changed:
+            self._predictors.set(role, Predictor.from_state(state))
+
+    def learn_apart(self, role: str, fresh_bytes: int) -> None:
+        """Give a role a predictor of its own: another model. `fresh_bytes`: what its workers hold, about, at first."""
+        with self._changed:
+            self._predictors.set(role, Predictor())
+            self._workers.expect(role, fresh_bytes)
+
+    def predicted_peak_bytes(self, count: int, length: int, role: str = "") -> int:
         """Return the peak predicted for a batch, above what the worker holds before it."""
         with self._changed:
-            return self.predictor.predict(count, length)
+            return self._predictors.of(role).predict(count, length)
 
     def admit(
         self, predicted_peak_bytes: int, *, smallest_peak_bytes: int | None = None, pid: int | None = None
@@ -202,7 +217,7 @@ class MemoryManager:
         """Learn from a batch: what it needed at its peak above what the worker held before it (`gauge.py`)."""
         self.request_done(pid)
         with self._changed:
-            self.predictor.observe(count, length, peak_delta_bytes)
+            self._predictors.of(self._workers.role(pid)).observe(count, length, peak_delta_bytes)
 
     def request_done(self, pid: int) -> None:
         """Note what a worker holds after a request, one without a shape to learn from (parsing)."""
@@ -277,7 +292,7 @@ class MemoryManager:
                 refreshes=self._counts["refresh"],
                 recycles=self._counts["recycle"],
                 kills=self._counts["kill"],
-                prediction=self.predictor.accuracy(),
+                prediction=self._predictors.accuracy(),
                 trend=self._lookout.history.trend(),
             )
 
@@ -300,24 +315,8 @@ class MemoryManager:
 
     def _admit(self, reading: Reading, peak: int, smallest: int, pid: int | None) -> Admission:
         with self._changed:
-            decision = admission(self._situation(reading, peak, smallest, pid))
-            if decision is Admission.ADMIT and pid is not None:
-                held = next((process.used_bytes for process in reading.processes if process.pid == pid), 0)
-                self._workers.admitted(pid, held + peak)
-        return decision
-
-    def _situation(self, reading: Reading, peak: int, smallest: int, pid: int | None) -> Situation:
-        worker = next((process for process in reading.processes if process.pid == pid), None)
-        fresh = self._workers.fresh_bytes(worker.role) if worker else 0
-        return Situation(
-            used=reading.used_bytes + self._workers.pending_bytes(reading, but=pid),
-            budget=self.config.admission_bytes,
-            peak=peak,
-            smallest_peak=smallest,
-            recyclable=max(0, worker.used_bytes - fresh) if worker else 0,
-            lean=self._lookout.history.own_low_bytes() + fresh,
-            finished=self._workers.batches(pid) if pid is not None else 0,
-        )
+            budget, own_low = self.config.admission_bytes, self._lookout.history.own_low_bytes()
+            return self._workers.admit(reading, pid, peak, smallest, budget_bytes=budget, own_low_bytes=own_low)
 
 
 def _ignore(_: str) -> None:

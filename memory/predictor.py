@@ -13,7 +13,7 @@ Not thread-safe: `manager.py` holds the lock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,13 +100,14 @@ class Predictor:
                 too_many = middle
         return fits
 
+    @property
+    def outcomes(self) -> list[tuple[int, int]]:
+        """The last predictions (at most 1000), made before each observation, as (predicted, observed) bytes."""
+        return list(self._outcomes)
+
     def accuracy(self, skip: int = 0) -> Accuracy:
-        """Compare the last predictions (at most 1000), made before each observation, with what was observed."""
-        outcomes = list(self._outcomes)[skip:]
-        wide = [(p - o, max(WIDE_RATIO * o, WIDE_BYTES)) for p, o in outcomes]
-        total = max(1, len(wide))
-        within = sum(abs(off) <= allowed for off, allowed in wide) / total
-        return Accuracy(len(wide), within if wide else 1.0, sum(-off > allowed for off, allowed in wide) / total)
+        """Compare the last predictions with what was observed."""
+        return accuracy(self.outcomes[skip:])
 
     def state(self) -> dict[str, Any]:
         """Return what was learned, as a value for JSON."""
@@ -150,6 +151,14 @@ class Predictor:
         if not expected:
             return 1.0
         return max(CORRECTION[0], min(CORRECTION[1], sum(shape.mean_bytes for _, shape in same) / expected))
+
+
+def accuracy(outcomes: Sequence[tuple[int, int]]) -> Accuracy:
+    """Compare pairs of predicted and observed bytes."""
+    wide = [(p - o, max(WIDE_RATIO * o, WIDE_BYTES)) for p, o in outcomes]
+    total = max(1, len(wide))
+    within = sum(abs(off) <= allowed for off, allowed in wide) / total
+    return Accuracy(len(wide), within if wide else 1.0, sum(-off > allowed for off, allowed in wide) / total)
 
 
 def _check(count: int, length: int) -> None:

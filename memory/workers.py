@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from ctx42d.memory.ladder import Admission, Situation, admission
 from ctx42d.memory.probe import Reading
 from ctx42d.memory.profiles import MB
 
@@ -36,6 +37,16 @@ class Workers:
     def __init__(self) -> None:
         self._workers: dict[int, _Worker] = {}
         self._first_floors: dict[str, deque[int]] = {}
+        self._expected_bytes: dict[str, int] = {}
+
+    def expect(self, role: str, fresh_bytes: int) -> None:
+        """Note what a worker of a role will hold, until the first one was seen."""
+        self._expected_bytes[role] = fresh_bytes
+
+    def role(self, pid: int) -> str:
+        """Return the role of a process, "" if it isn't tracked."""
+        worker = self._workers.get(pid)
+        return worker.role if worker else ""
 
     def track(self, pid: int, role: str) -> None:
         """Begin to count a process."""
@@ -98,7 +109,28 @@ class Workers:
 
     def fresh_bytes(self, role: str) -> int:
         """Return what a fresh worker of a role holds: the least of the last eight at their first floor."""
-        return min(self._first_floors.get(role, ()), default=UNSEEN_WORKER_BYTES)
+        expected = self._expected_bytes.get(role, UNSEEN_WORKER_BYTES)
+        return min(self._first_floors.get(role, ()), default=expected)
+
+    def admit(
+        self, reading: Reading, pid: int | None, peak: int, smallest_peak: int, *, budget_bytes: int, own_low_bytes: int
+    ) -> Admission:
+        """Say whether a batch may start, in the worker `pid` or in a new one; if so, its peak is set aside for it."""
+        worker = next((process for process in reading.processes if process.pid == pid), None)
+        fresh = self.fresh_bytes(worker.role) if worker else 0
+        situation = Situation(
+            used=reading.used_bytes + self.pending_bytes(reading, but=pid),
+            budget=budget_bytes,
+            peak=peak,
+            smallest_peak=smallest_peak,
+            recyclable=max(0, worker.used_bytes - fresh) if worker else 0,
+            lean=own_low_bytes + fresh,
+            finished=self.batches(pid) if pid is not None else 0,
+        )
+        decision = admission(situation)
+        if decision is Admission.ADMIT and pid is not None:
+            self.admitted(pid, (worker.used_bytes if worker else 0) + peak)
+        return decision
 
     def recyclable_bytes(self, reading: Reading) -> int:
         """Return what would be freed if every worker that finished something were replaced by a fresh one."""

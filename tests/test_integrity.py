@@ -119,6 +119,6 @@ def test_a_changed_row_in_a_vector_file_is_counted_and_a_copy_made_again_is_soun
 
 def test_a_deep_vector_where_the_table_has_none_is_counted(opened: Index) -> None:
     with (opened.database.path.with_name("vectors.deep")).open("r+b") as file:
-        file.write(b"\x55" * 36 * 6)  # rows 0 to 5; there is no row 0
+        file.write(b"\x55" * 36 * 6)
     found = check_vectors(opened.database, opened.store.vectors)
-    assert found == ["5 rows of the deep vectors' file differ from the table"]
+    assert found == ["6 rows of the deep vectors' file differ from the table"]

@@ -9,8 +9,9 @@ import pytest
 from index_kit import DEEP_DIMS, SIGNATURE, Index, index, row_of, vector_of
 from numpy.typing import NDArray
 
+from ctx42d.indexer.arrays import ChunkArrays
+from ctx42d.indexer.matrix import GROWTH_ROWS, Matrix
 from ctx42d.indexer.quantize import dequantize, quantize, row_dtype
-from ctx42d.indexer.vectors import GROWTH_ROWS, ChunkArrays, Matrix
 
 
 @pytest.fixture
