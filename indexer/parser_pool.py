@@ -63,7 +63,7 @@ class ParserPool:
         """Yield what became of each file.
 
         A file that kills a worker on its own comes back as `failed`, with the reason; those that found no room in
-        memory as `unstable`: to be tried again.
+        memory as `unstable`: to be tried again (larger ones than are ordinary as `failed`: it may never come).
         """
         done: set[int] = set()
         index = self._take()
@@ -73,7 +73,9 @@ class ParserPool:
                 yield wire.ParsedFile(file.key, "failed", str(result)) if isinstance(result, Exception) else result
             self._governor.refresh_if_grown(self.slots[index])
         except NotNow as postponed:
-            yield from (wire.ParsedFile(file.key, "unstable", str(postponed)) for file in files if file.key not in done)
+            wait_on = self.slots[index].closed or max(file.size_bytes for file in files) <= ORDINARY_FILE_BYTES
+            outcome: wire.Outcome = "unstable" if wait_on else "failed"
+            yield from (wire.ParsedFile(file.key, outcome, str(postponed)) for file in files if file.key not in done)
         finally:
             self._give(index)
 

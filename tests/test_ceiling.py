@@ -167,6 +167,24 @@ def test_when_nothing_fits_the_texts_are_put_back_and_nobody_is_blamed(tmp_path:
     assert it.service.slot.starts == 0
 
 
+@pytest.mark.parametrize(("size_kb", "outcome"), [(512, "unstable"), (8192, "failed")])
+def test_a_file_that_finds_no_room_waits_but_not_for_ever_if_it_is_larger_than_ordinary(
+    tmp_path: Path, size_kb: int, outcome: str
+) -> None:
+    ballast = bytearray(os.urandom(MB)) * 230
+    manager = MemoryManager(MemoryConfig(max_mb=200, pressure_wait_seconds=0.1), whole_tree=True)
+    governor = Governor(manager, SETTINGS)
+    pool = ParserPool(command(tmp_path), SETTINGS, governor, max_chars=1500, max_file_bytes=16 * MB)
+    try:
+        (file,) = pool.parse([FileToParse(0, b"a.py", b"a.py", size_bytes=size_kb * 1024)])
+    finally:
+        pool.close()
+        governor.close()
+    assert len(ballast) == 230 * MB
+    assert file.outcome == outcome
+    assert file.reason
+
+
 def test_parsers_start_only_beside_others_that_leave_room_and_a_killing_file_is_named(tmp_path: Path) -> None:
     paths = [os.fsencode(tmp_path / name) for name in ("a.py", "kills.py", "b.py", "c.py")]
     manager = MemoryManager(MemoryConfig(max_mb=own_mb() + 106), whole_tree=True)
