@@ -55,7 +55,8 @@ def main() -> int:
 
 def prepare(home: Home, tree: Path, questions: int, *, complete: bool) -> int:
     """Index, ask, and wait until the workers left; return how many chunks there are."""
-    assert home("up", tree, "--wait", "deep" if complete else "searchable", within_s=DEEP_S).code == 0
+    said = home("up", tree, "--wait", "deep" if complete else "searchable", within_s=DEEP_S)
+    assert said.code == 0, said.err
     random = Random(42)
     for _ in range(questions):
         home.ask("search", query=" ".join(random.sample(WORDS, 3)), k=10)
