@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 CHARS_PER_TOKEN = 3  # of source code, rather too few: the worker counts exactly
 LEAST_CHARS_PER_TOKEN = 2  # for memory the guess errs to the long side
 LONGEST_WINDOW = 256
-# As indexer/model.py pads (a test compares them): only shapes that really occur are learned.
+# As indexer/model.py tells what it ran (a test compares them): only shapes that really occur are learned.
 BUCKETS = (8, 16, 32, 64, 96, 128, 160, 192, 224, 256)
 # A text is held as Python string, as message, and by the tokenizer, with offsets; 2026-11: 30 bytes a character.
 TEXT_BYTES_PER_CHAR = 32

@@ -1,4 +1,4 @@
-"""The paired run against sentence-transformers measures what it says: the same texts, all processes, the same vectors."""
+"""The paired run against sentence-transformers measures what it says: the same texts, all processes, like vectors."""
 
 import json
 import subprocess

@@ -129,7 +129,22 @@ def test_micro_batches_stay_within_their_bounds(tokens: int, most: int) -> None:
     recording.model().embed(texts, micro_batch_tokens=tokens, max_texts=most)
     assert all(n <= most for n, _ in recording.shapes)
     assert all(n * length <= tokens or n == 1 for n, length in recording.shapes)
-    assert {length for _, length in recording.shapes} <= set(recording.model().buckets)
+
+
+def test_runs_are_told_by_one_of_a_few_lengths_that_they_fit_in() -> None:
+    recording = Recording()
+    model = recording.model()
+    told: list[tuple[int, int]] = []
+    model.embed(
+        [*parity_texts()[:20], "word " * 600],
+        micro_batch_tokens=512,
+        max_texts=16,
+        between=lambda: told.append(model.last_shape),
+    )
+    assert {length for _, length in told} <= set(model.buckets)
+    for (count, length), (told_count, bucket) in zip(recording.shapes, told, strict=True):
+        assert count == told_count
+        assert length == bucket or length > max((known for known in model.buckets if known < bucket), default=0)
 
 
 def test_a_more_urgent_caller_is_let_in_between_micro_batches() -> None:
