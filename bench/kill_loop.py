@@ -1,10 +1,15 @@
-"""Kill the daemon at random moments while its tree is edited: `python bench/kill_loop.py RESULTS [--kills N]`.
+"""Is anything lost or doubled when daemon and workers are killed, at any moment and at every point that has a name?
 
-Each round edits a small tree from a seeded random source, SIGKILLs the daemon (or, now and then, only its workers)
-after a random time, edits on, starts it again, waits for `sync`, then compares the whole tree with the index: `verify`
-has to be clean, and the newest word has to be found where it is. One JSON line per kill is appended to RESULTS, so that
-rounds add up over runs; the round's number is part of its seed, so a run goes on where the last one stopped. Exit code
-1 if any round of this run, or an earlier one in RESULTS, lost something.
+    python bench/kill_loop.py RESULTS [--kills 2000] [--seed 42] [--lanes 2]
+
+Each round makes a home and a tree of its own and edits the tree from a seeded source all the time. It starts a daemon
+`KILLS_A_ROUND` times, and each ends by SIGKILL: at a random moment; at a point of tests/kill_points.py (from the lease
+to the acknowledgement, each SQL statement in between included, and in the worker); at the n-th call that writes
+(tests/disk_shim.c); or only its workers, or all of them at once. Then an ordinary daemon has to get in sync, and
+`verify --index` has to find every file once, and nothing else, and all references, full text and vectors whole. In each
+`DEEP_EVERY`-th round the deep tier takes part. One JSON line a round is appended to RESULTS, so that rounds add up over
+runs; a run makes those that are missing up to the number of kills. Exit code 1 if a round of this run, or of an earlier
+one, lost something.
 """
 
 from __future__ import annotations
@@ -16,171 +21,192 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
-from ctx42d.daemon.client import DaemonClient
-from ctx42d.daemon.launch import process_alive
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+import kill_points
+from crash_kit import PATIENCE_S, QUICK, Edits, Life, append, earlier, losses
+from disk_kit import Shim, compiler
+from service_kit import NO_DEEP, Home, wait_until
 
-PROGRAM = [sys.executable, "-P", "-c", "from ctx42d.daemon.cli import main; main()"]
-FOLDERS = ("alpha", "beta", "beta/inner", "gamma")
-PATIENCE_S = 120.0
-WORKERS_ONLY = 0.2  # share of the rounds in which the daemon lives and its workers die
+from ctx42d.daemon.client import ClientError
 
-
-class Daemon:
-    """The daemon of one home."""
-
-    def __init__(self, home: Path) -> None:
-        self._environ = {**os.environ, "CTX42D_HOME": str(home)}
-        self._socket = home / "ctx42d.sock"
-
-    def command(self, *arguments: str) -> None:
-        """Run one command. Raises CalledProcessError."""
-        subprocess.run([*PROGRAM, *arguments], env=self._environ, check=True, capture_output=True, timeout=PATIENCE_S)
-
-    def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """Ask over the socket."""
-        with DaemonClient(self._socket, PATIENCE_S) as client:
-            return client.call(method, params)
-
-    def kill(self, *, workers_only: bool) -> int:
-        """SIGKILL; return how many processes were hit once they are gone."""
-        status = self.ask("status")
-        workers = [process["pid"] for process in status["processes"] if process["role"] != "daemon"]
-        victims = workers if workers_only else [status["pid"]]
-        for pid in victims:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        deadline = time.monotonic() + PATIENCE_S
-        while any(process_alive(pid) for pid in {*victims, *workers}):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"still alive: {victims} and {workers}")
-            time.sleep(0.005)
-        return len(victims)
+KILLS_A_ROUND = 8
+FILES = 20
+DEEP_EVERY = 8
+CALLS = 400  # about so many writes has a life
+NOT_REACHED_S = 2.0  # a point that wasn't reached so long after it answers isn't waited for
+WAYS = {"moment": 0.3, "point": 0.45, "call": 0.15, "workers": 0.05, "all": 0.05}
 
 
-class Tree:
-    """Files that change."""
-
-    def __init__(self, folder: Path, chance: random.Random) -> None:
-        self._folder, self._chance = folder, chance
-        self.newest: tuple[Path, str] | None = None
-
-    def edit(self) -> None:
-        """Make, change, rename or delete something."""
-        files = sorted(self._folder.rglob("*.py"))
-        turn = self._chance.random()
-        if len(files) < 10 or turn < 0.65:
-            self._write(files)
-        elif turn < 0.8:
-            self._chance.choice(files).rename(self._place())
-        elif turn < 0.95:
-            self._chance.choice(files).unlink()
-        else:
-            shutil.rmtree(self._folder / "beta" / "inner", ignore_errors=True)
-
-    def last_word(self) -> tuple[Path, str]:
-        """Write one more file, whose word has to be found."""
-        self._write([])
-        if self.newest is None:
-            raise RuntimeError("nothing was written")
-        return self.newest
-
-    def _write(self, files: list[Path]) -> None:
-        word = "".join(self._chance.choices("bcdfghklmnprstvz", k=12))
-        path = self._chance.choice(files) if files and self._chance.random() < 0.5 else self._place()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        functions = range(self._chance.randint(1, 40))
-        path.write_text("\n\n".join(f"def {word}_{i}(value):\n    return value + {i}" for i in functions) + "\n")
-        self.newest = path, word
-
-    def _place(self) -> Path:
-        path = self._folder / self._chance.choice(FOLDERS) / f"file{self._chance.randrange(60)}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-
-def one_round(daemon: Daemon, folder: Path, number: int, seed: int) -> dict[str, Any]:
-    """Edit, kill, start, compare; return the line of this round."""
-    chance = random.Random(f"{seed}/{number}")
-    tree = Tree(folder, chance)
-    edits, until = 0, time.monotonic() + chance.uniform(0.0, 1.0)
-    while time.monotonic() < until:
-        tree.edit()
-        edits += 1
-        time.sleep(chance.choice((0.0, 0.002, 0.05)))
-    workers_only = chance.random() < WORKERS_ONLY
-    pending = daemon.ask("status")["queue"]["pending"]
-    hit = daemon.kill(workers_only=workers_only)
-    for _ in range(chance.randint(0, 5)):  # nobody watches
-        tree.edit()
+def one_round(place: Path, number: int, seed: int) -> dict[str, Any]:
+    """Kill and compare; return the line of this round. `lost` says what went wrong."""
     began = time.monotonic()
-    daemon.command("up", "--wait", "none")
-    path, word = tree.last_word()
-    daemon.ask("sync", timeout_s=PATIENCE_S)
-    back_s = time.monotonic() - began
-    verdict = daemon.ask("verify")
-    hits = {hit["path"] for hit in daemon.ask("search", query=f"{word}_0", k=20)["hits"] if word in hit["text"]}
+    chance = random.Random(f"{seed}/{number}")
+    deep = number % DEEP_EVERY == 0
+    place.mkdir()
+    edits = Edits(place / "tree", chance)
+    edits.fill(FILES)
+    home = Home(place / "home", QUICK + ("" if deep else NO_DEEP))
+    # The root is known before the first daemon starts, as after a rebuild: so the first life may end anywhere.
+    (home.folder / "roots.json").write_text(json.dumps([str(edits.folder)]))
+    shim = Shim(place, home.folder) if compiler() else None
+    hit: Counter[str] = Counter()
+    try:
+        with editing(edits, chance):
+            while hit.total() < KILLS_A_ROUND:
+                hit[one_life(home, place, shim, chance, deep)] += 1
+        for _ in range(chance.randint(0, 5)):  # nobody watches
+            edits.edit()
+        lost = compare(home, edits.folder, deep, chance)
+    except (ClientError, AssertionError) as problem:
+        lost = [f"{type(problem).__name__}: {problem}"]
+    if "Traceback" in home.log:
+        lost.append(home.log)
     return {
         "round": number,
         "seed": seed,
-        "killed": "workers" if workers_only else "daemon",
-        "processes": hit,
-        "edits": edits,
-        "pending": pending,
-        "back_s": round(back_s, 2),
-        "checked": verdict["checked"],
-        "found": hits == {str(path)},
-        "differs": verdict["differs"],
+        "deep": deep,
+        "kills": dict(sorted(hit.items())),
+        "seconds": round(time.monotonic() - began, 2),
+        "lost": lost,
     }
 
 
-def earlier(results: Path) -> list[dict[str, Any]]:
-    """The rounds of earlier runs; a line cut short by a crash doesn't count."""
-    lines = []
-    if results.exists():
-        for line in results.read_text().splitlines():
-            with contextlib.suppress(ValueError):
-                lines.append(json.loads(line))
-    return lines
-
-
-def run(results: Path, kills: int, seed: int, folder: Path) -> list[dict[str, Any]]:
-    """Run rounds on a tree and a home in a folder; return all rounds there are now."""
-    rounds = earlier(results)
-    home, tree = folder / "home", folder / "tree"
-    for place in (home, tree):
-        place.mkdir()
-    (home / "config.toml").write_text("[deep]\nenabled = false\n[queue]\nbatch_files = 8\n")
-    daemon = Daemon(home)
+def compare(home: Home, tree: Path, deep: bool, chance: random.Random) -> list[str]:
+    """Start an ordinary daemon; say what is lost once it is in sync."""
+    life = Life(home)
     try:
-        daemon.command("up", str(tree), "--wait", "none")
-        for number in range(len(rounds), len(rounds) + kills):
-            rounds.append(one_round(daemon, tree, number, seed))
-            with open(results, "a") as file:
-                file.write(json.dumps(rounds[-1]) + "\n")
+        if not life.answers():
+            return [f"does not start: {life.said}"]
+        lost = losses(home, tree, chance=chance)
+        if deep and not lost:
+            wait_until(lambda: home.ask("progress")["deep_complete"], PATIENCE_S)
+            lost = losses(home, tree)
+        return lost
     finally:
-        daemon.command("down")
-    return rounds
+        life.stop()
+
+
+@contextlib.contextmanager
+def editing(edits: Edits, chance: random.Random) -> Iterator[None]:
+    """Edit now and then, until the end of the block."""
+    stop = threading.Event()
+
+    def run() -> None:
+        while not stop.wait(chance.choice((0.005, 0.02, 0.1))):
+            edits.edit()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def one_life(home: Home, place: Path, shim: Shim | None, chance: random.Random, deep: bool) -> str:
+    """Start a daemon and kill it or its workers, in one way; return in which."""
+    (way,) = chance.choices(list(WAYS), list(WAYS.values()))
+    if way == "point":
+        names = [name for name in kill_points.POINTS if deep or name not in ("embedded", "kept")]
+        name = chance.choice(names)
+        return at_point(home, place / "flag", name, chance.randint(1, kill_points.POINTS[name]))
+    if way == "call" and shim is not None:
+        shim.reset()
+        shim.fail(chance.randint(1, CALLS), 0)
+        life = Life(home, shim.environ)
+        if not life.answers() or life.ended(NOT_REACHED_S):
+            return "call"
+        life.kill()
+        return "moment"
+    life = Life(home)
+    if way in ("workers", "all") and life.answers():
+        time.sleep(chance.uniform(0.0, 0.3))
+        status = home.ask("status")
+        workers = [process["pid"] for process in status["processes"] if process["role"] != "daemon"]
+        for pid in [*workers, *([life.process.pid] if way == "all" else [])]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if workers and way == "workers":
+            time.sleep(chance.uniform(0.0, 0.2))  # it goes on with new ones, and then it ends, too
+            life.kill()
+            return "workers, then daemon"
+        life.kill()
+        return "all" if workers else "moment"
+    if chance.random() < 0.6 and life.answers():
+        time.sleep(chance.uniform(0.0, 0.6))
+    else:
+        time.sleep(chance.uniform(0.1, 0.8))
+    life.kill()
+    return "moment"
+
+
+def at_point(home: Home, flag: Path, name: str, number: int) -> str:
+    """Let a daemon run to a point; return what killed it in the end."""
+    flag.unlink(missing_ok=True)
+    program = [sys.executable, "-P", kill_points.__file__, str(flag), name, str(number)]
+    life = Life(home, program=program)
+    if life.answers() and name in ("closing", "sealing"):
+        life.process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + NOT_REACHED_S
+    while life.process.poll() is None and not flag.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    reached = flag.exists()
+    if not life.ended(0.2 if reached else 0.0):  # it was a worker that ended
+        life.kill()
+    return f"point: {name}" if reached else "moment"
 
 
 def main() -> int:
     """Read the command line, run, and say how it went."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("results", type=Path)
-    options.add_argument("--kills", type=int, default=50)
+    options.add_argument("--kills", type=int, default=2000, help="in all, with those in RESULTS")
     options.add_argument("--seed", type=int, default=42)
+    options.add_argument("--lanes", type=int, default=2, help="rounds at the same time")
     arguments = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="c42-kill-") as folder:
-        rounds = run(arguments.results, arguments.kills, arguments.seed, Path(os.path.realpath(folder)))
-    lost = [line for line in rounds if line["differs"] or not line["found"]]
-    slowest = max((line["back_s"] for line in rounds), default=0.0)
-    print(f"{len(rounds)} kills, {len(lost)} with a loss, back in sync after at most {slowest} s")
+    rounds = earlier(arguments.results)
+    made = {line["round"] for line in rounds}
+    wanted = -(-arguments.kills // KILLS_A_ROUND)
+    began, before = time.monotonic(), kills(rounds).total()
+    with tempfile.TemporaryDirectory(prefix="c42-kill-") as folder, ThreadPoolExecutor(arguments.lanes) as pool:
+        place = Path(folder).resolve()
+        running = {
+            pool.submit(one_round, place / str(number), number, arguments.seed): number
+            for number in range(wanted)
+            if number not in made
+        }
+        for future in as_completed(running):
+            rounds.append(future.result())
+            append(arguments.results, rounds[-1])
+            if not rounds[-1]["lost"]:
+                shutil.rmtree(place / str(running[future]), ignore_errors=True)
+    return summary(rounds, before, time.monotonic() - began)
+
+
+def kills(rounds: list[dict[str, Any]]) -> Counter[str]:
+    """How often what was killed."""
+    return sum((Counter(line["kills"]) for line in rounds), Counter())
+
+
+def summary(rounds: list[dict[str, Any]], before: int, seconds: float) -> int:
+    """Print what was counted; return the exit code."""
+    ways, lost = kills(rounds), [line for line in rounds if line["lost"]]
+    print(f"{ways.total()} kills in {len(rounds)} rounds, {len(lost)} rounds with a loss")
+    if ways.total() > before:
+        print(f"{(ways.total() - before) / seconds * 60:.0f} kills a minute")
+    for way, count in ways.most_common():
+        print(f"{count:6d} {way}")
     for line in lost:
         print(json.dumps(line))
     return 1 if lost else 0

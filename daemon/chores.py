@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("ctx42d.chores")
 
 RETRY_S = 10.0
+FAILED_RETRY_S = 2.0  # what the disk refused: it costs one small transaction, and room may come at any moment
 SAFETY_NET_S = 300.0  # nothing depends on it: each wake has an event
 HOUSEKEEPING_S = 5.0
 LOOK_S = 60.0  # at memory while idle, for its history
@@ -44,8 +45,9 @@ class Chores:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._worked, self._rested_after = time.monotonic(), 0.0
+        self._failures: dict[str, str] = {}  # by job: how its last run failed
         self._held_up = False  # by what other programs need
-        self.jobs = jobs = Jobs(self._failed)
+        self.jobs = jobs = Jobs(self._failed, self._succeeded)
         jobs.add("scan", self._scan, every_s=SAFETY_NET_S)
         jobs.add("drain", self._drain, every_s=SAFETY_NET_S)
         jobs.add("deepen", self._deepen, every_s=SAFETY_NET_S)
@@ -95,10 +97,8 @@ class Chores:
             return
         self._come_back("housekeeping", HOUSEKEEPING_S)
         self._engine.queue.reclaim()
-        caught_up = self._engine.store.vectors.catch_up()
+        self._engine.store.vectors.catch_up()
         done = self._engine.pipeline.drain(self._stop_bulk, self._engine.progressed)
-        if done or caught_up:
-            self._engine.notes.pop("disk", None)
         if done and not self._engine.stopping:
             self._working()
             self.jobs.wake("deepen")
@@ -189,20 +189,26 @@ class Chores:
             self._working()
 
     def _failed(self, name: str, error: Exception) -> None:
-        self._come_back(name, RETRY_S)
-        if _is_full(error):
+        self._come_back(name, FAILED_RETRY_S)
+        said = name in self._failures and self._failures[name] == str(error)
+        self._failures[name] = str(error)
+        if is_damage(error):
+            self._engine.damaged(str(error))
+        elif _is_full(error):
             if "disk" not in self._engine.notes:
                 self._engine.notes["disk"] = (
                     f"no room on the disk of {self._engine.database.path.parent}: indexing waits until there is"
                 )
                 log.error("%s", self._engine.notes["disk"])
-            return
-        if is_damage(error):
-            self._engine.damaged(str(error))
-            return
-        self._engine.last_error = f"{name}: {error}"
-        expected = isinstance(error, OSError | sqlite3.Error)  # the disk's fault: where we were doesn't matter
-        log.error("%s failed (%s), tried again in %.0f s", name, error, RETRY_S, exc_info=None if expected else error)
+        else:
+            self._engine.last_error = f"{name}: {error}"
+            expected = isinstance(error, OSError | sqlite3.Error)  # the disk's fault: where we were doesn't matter
+            if not said:
+                log.error("%s failed (%s), tried again", name, error, exc_info=None if expected else error)
+
+    def _succeeded(self, name: str) -> None:
+        if self._failures.pop(name, None) is not None and not self._failures:
+            self._engine.notes.pop("disk", None)
 
 
 def _is_full(error: Exception) -> bool:

@@ -25,10 +25,12 @@ log = logging.getLogger("ctx42d.jobs")
 class Jobs:
     """The scheduler and its jobs."""
 
-    def __init__(self, failed: Callable[[str, Exception], None]) -> None:
-        """failed(name, exception): a job's run ended badly."""
+    def __init__(
+        self, failed: Callable[[str, Exception], None], succeeded: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """failed(name, exception): a job's run ended badly; succeeded(name): well."""
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
-        self._failed = failed
+        self._failed, self._succeeded = failed, succeeded
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(5)},
             # `_Job` sees to it that one run is under way at a time. APScheduler would count a run that has just ended
@@ -40,7 +42,7 @@ class Jobs:
 
     def add(self, name: str, run: Callable[[], None], *, every_s: float, jitter_s: float = 0.0) -> None:
         """Run something every so often, and when woken."""
-        job = self._jobs[name] = _Job(name, run, self._failed)
+        job = self._jobs[name] = _Job(name, run, self._failed, self._succeeded)
         job.handle = self._scheduler.add_job(
             job.turn, "interval", seconds=every_s, jitter=jitter_s or None, id=name, name=name
         )
@@ -81,9 +83,15 @@ class Jobs:
 
 
 class _Job:
-    def __init__(self, name: str, run: Callable[[], None], failed: Callable[[str, Exception], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        run: Callable[[], None],
+        failed: Callable[[str, Exception], None],
+        succeeded: Callable[[str], None],
+    ) -> None:
         self.handle: Any = None
-        self._name, self._run, self._failed = name, run, failed
+        self._name, self._run, self._failed, self._succeeded = name, run, failed, succeeded
         self._lock = threading.Condition()
         self._asked = self._running = self._stopped = False
 
@@ -116,6 +124,8 @@ class _Job:
                 self._run()
             except Exception as error:  # noqa: BLE001 the outermost line of a job: told to status and log, tried again later
                 self._failed(self._name, error)
+            else:
+                self._succeeded(self._name)
             with self._lock:
                 if not self._asked or self._stopped:
                     self._running = False
