@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 
 from ctx42d.daemon.jobs import Jobs
 from ctx42d.daemon.memory_log import SAVE_EVERY_S
+from ctx42d.daemon.surroundings import ClockSteps
+from ctx42d.daemon.watch_supervisor import limit_advice
+from ctx42d.daemon.watched_root import LIMIT
 from ctx42d.indexer import words
 from ctx42d.indexer.damage import is_damage
 from ctx42d.indexer.governor import NotNow
@@ -32,7 +35,6 @@ FAILED_RETRY_S = 2.0  # what the disk refused: it costs one small transaction, a
 SAFETY_NET_S = 300.0  # nothing depends on it: each wake has an event
 HOUSEKEEPING_S = 5.0
 LOOK_S = 60.0  # at memory while idle, for its history
-POLL_UNWATCHED_S = 30.0
 RELEASE_AFTER_S = 20.0
 NO_ROOM_RETRY_S = 2.0
 CHECK_EVERY_S = 7 * 24 * 3600.0  # a bad page of a disk is found, even where nobody asks for it
@@ -47,6 +49,7 @@ class Chores:
         self._worked, self._rested_after = time.monotonic(), 0.0
         self._failures: dict[str, str] = {}  # by job: how its last run failed
         self._held_up = False  # by what other programs need
+        self._clock = ClockSteps()
         self.jobs = jobs = Jobs(self._failed, self._succeeded)
         jobs.add("scan", self._scan, every_s=SAFETY_NET_S)
         jobs.add("drain", self._drain, every_s=SAFETY_NET_S)
@@ -55,7 +58,7 @@ class Chores:
         every_s = self._engine.watch.reconcile_interval_minutes * 60
         jobs.add("memory", self._engine.memory_log.save, every_s=SAVE_EVERY_S)
         jobs.add("reconcile", lambda: self._ask_for_scans("interval"), every_s=every_s, jitter_s=every_s / 10)
-        jobs.add("poll", self._poll_unwatched, every_s=POLL_UNWATCHED_S)
+        jobs.add("poll", self._poll, every_s=SAFETY_NET_S)
         jobs.add("check", self._engine.database.check, every_s=CHECK_EVERY_S, jitter_s=CHECK_EVERY_S / 10)
         jobs.add("collect", self._collect, every_s=3600.0, jitter_s=600.0)
 
@@ -87,6 +90,7 @@ class Chores:
         if self._engine.scanner.run_owed(self._engine.say, self._engine.wake):
             self._working()
         self._engine.refresh_roots()
+        self._look_at_watching()
         self.jobs.wake("deepen")
         if self._engine.roots.rescans():  # of a root that is away
             self._come_back("scan", RETRY_S)
@@ -134,12 +138,9 @@ class Chores:
         self._rest()
         pressure = self._engine.governor.relieve()
         self._follow_outside(pressure)
-        if not self._engine.watcher.alive and "watcher" not in self._engine.notes:
-            self._engine.notes["watcher"] = (
-                f"the watcher's thread ended: roots are compared with the disk every {POLL_UNWATCHED_S:.0f} s"
-                " until `ctx42d restart`"
-            )
-            self._engine.trouble(self._engine.notes["watcher"])
+        self._engine.watcher.look()
+        self._look_at_watching()
+        self.look_at_clock()
         workers = len(self._engine.memory.stats().processes) > 1
         if workers or pressure.level or pressure.outside or self._used() > self._rested_after:
             self._come_back("housekeeping", HOUSEKEEPING_S)
@@ -173,14 +174,37 @@ class Chores:
         self._engine.roots.request_rescan(list(self._engine.views), reason)
         self._engine.wake_scan()
 
-    def _poll_unwatched(self) -> None:
-        alive = self._engine.watcher.alive
-        unwatched = [
-            root_id for root_id in self._engine.views if not alive or self._engine.watcher.counts(root_id).refused
-        ]
-        if unwatched:
-            self._engine.roots.request_rescan(unwatched, "not every folder is watched")
-            self._engine.wake_scan()
+    def look_at_clock(self) -> None:
+        """The wall clock may have been set: jobs and queue keep to it, and a file's times say less than they did."""
+        if not (step := self._clock.step()):
+            return
+        reason = f"the clock was set {'forward' if step > 0 else 'back'} by {abs(step):.0f} s"
+        log.warning("%s: all roots are compared with the disk", reason)
+        self._engine.watcher.lose_all(reason)
+        self.jobs.shift(step)
+        self._engine.queue.due_at_once()
+        self._engine.wake()
+
+    def _poll(self) -> None:
+        self._engine.watcher.look()
+        self._engine.poller.run(self._stop_working, self._engine.wake)
+        self._look_at_watching()
+        self._engine.progressed()
+
+    def _look_at_watching(self) -> None:
+        """Say what is not watched, and come back when it has to be polled."""
+        engine, every = self._engine, f"compared with the disk every {self._engine.watch.poll_interval_seconds:g} s"
+        refused = sum(engine.watcher.counts(root_id).refused for root_id in engine.views)
+        reasons = {why for root_id in engine.views for why in engine.watcher.polled(root_id).values()}
+        engine.notes.pop("watcher", None)
+        if engine.watcher.blind:
+            engine.notes["watcher"] = f"{engine.watcher.blind}; until then every folder is {every}"
+        elif refused and LIMIT in reasons:
+            engine.notes["watcher"] = (
+                f"{refused:,} folders are beyond the limit of watches, {limit_advice()}; until then they are {every}"
+            )
+        if (delay := engine.poller.next_in()) is not None:
+            self._come_back("poll", delay)
 
     def _collect(self) -> None:
         if not self._engine.queue.counts().pending:

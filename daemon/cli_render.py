@@ -75,7 +75,7 @@ def root_line(root: Mapping[str, Any]) -> str:
     parts = [count(root["files"], "file"), count(root["chunks"], "chunk")]
     if root.get("pending"):
         parts.append(f"{root['pending']:,} pending")
-    parts.append("watching" if root.get("watching") else "not watching")
+    parts.append(_watching(root))
     parts.append(shares_text(root.get("coverage", {})))
     parts += [str(root[name]) for name in ("state", "note") if root.get(name)]
     return f"{one_line(root['path'])}: {', '.join(part for part in parts if part)}"
@@ -88,6 +88,7 @@ def status_lines(status: Mapping[str, Any], *, memory: bool) -> list[str]:
         f"ctx42d {status['version']} (pid {status['pid']}): {status['state']}, up {duration(status['uptime_s'])}",
         *[f"root    {root_line(root)}" for root in status["roots"]],
         *([] if status["roots"] else ["root    none: add one with `ctx42d up PATH`"]),
+        *_watch_lines(status.get("watch", {})),
         f"queue   {queue['pending']:,} pending, {queue['in_flight']:,} in flight, {queue['quarantined']:,} quarantined"
         + (f", the oldest for {duration(queue['oldest_age_s'])}" if queue.get("oldest_age_s") else ""),
         _memory_line(status["memory"]),
@@ -115,6 +116,27 @@ def progress_line(progress: Mapping[str, Any], *, deep: bool) -> str:
 
 def _share(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _watching(root: Mapping[str, Any]) -> str:
+    if root.get("watching"):
+        return "watching"
+    watched, polled = root.get("watched_folders", 0), root.get("polled_folders", 0)
+    if watched and polled:
+        return f"watching {watched:,} of {count(watched + polled, 'folder')}, polling the rest"
+    return "polling" if polled else "not watching"
+
+
+def _watch_lines(watch: Mapping[str, Any]) -> list[str]:
+    """How the folders are kept an eye on, where there is more to say than that all are watched."""
+    said = []
+    if polled := watch.get("polled_folders"):
+        every = f"polled every {watch['poll_interval_s']:g} s"
+        said += [f"{count(watch['watched_folders'], 'folder')} watched", f"{polled:,} {every}"]
+    for name, event in (("overflows", "the kernel dropped events"), ("replaced", "the watcher was replaced")):
+        if times := watch.get(name):
+            said.append(f"{event} {times:,} time{'' if times == 1 else 's'}, and the roots were compared")
+    return [f"watch   {', '.join(said)}"] if said else []
 
 
 def _memory_line(memory: Mapping[str, Any]) -> str:

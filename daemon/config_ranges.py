@@ -36,6 +36,16 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Folders:
+    """Absolute paths, which may begin with ~."""
+
+    def refusal(self, value: object) -> str | None:
+        """Return what is allowed if this value isn't."""
+        absolute = isinstance(value, list) and all(str(path).startswith(("/", "~")) for path in value)
+        return None if absolute else 'a list of absolute paths, as in ["/mnt/share"]'
+
+
+@dataclass(frozen=True, slots=True)
 class Anything:
     """Whatever has the default's type."""
 
@@ -44,7 +54,7 @@ class Anything:
         return None
 
 
-Allowed = Between | OneOf | Anything
+Allowed = Between | OneOf | Folders | Anything
 
 FROM_PROFILE = "from the profile"
 BY_CORES = "one a core, at most 4"
@@ -72,6 +82,8 @@ RANGES: dict[str, Allowed] = {
     "watch.max_delay_ms": Between(1, 600_000),
     "watch.git_lock_hold_seconds": Between(0, 600),
     "watch.reconcile_interval_minutes": Between(0.1, 10_080),
+    "watch.poll_interval_seconds": Between(0.1, 86_400),
+    "watch.poll_folders": Folders(),
     "queue.batch_files": Between(1, 10_000),
     "queue.batch_kb": Between(16, 1_048_576),
     "queue.lease_seconds": Between(1, 86_400),

@@ -20,8 +20,10 @@ from ctx42d.daemon.chores import Chores
 from ctx42d.daemon.config import Config
 from ctx42d.daemon.intake import Intake, WatchSettings
 from ctx42d.daemon.memory_log import MemoryLog
+from ctx42d.daemon.poller import Poller
 from ctx42d.daemon.scanner import Scanner
-from ctx42d.daemon.watcher import Watcher
+from ctx42d.daemon.surroundings import Surroundings
+from ctx42d.daemon.watch_supervisor import WatchSupervisor
 from ctx42d.daemon.work_queue import QueueSettings, WorkQueue
 from ctx42d.indexer import bundle
 from ctx42d.indexer.damage import CorruptDatabase, distrust, move_aside, moved_within
@@ -104,12 +106,19 @@ class Engine:
             lost=self.wake_scan,
             trouble=self.trouble,
         )
-        self.watcher = Watcher(self.intake, data / "cookies")
+        self.watcher = WatchSupervisor(
+            self.intake, data / "cookies", poll_folders=self.watch.poll_folders, trouble=self.trouble
+        )
         self.scanner = Scanner(self.roots, lambda: self.views, self.store, self.queue, self.watcher)
+        self.poller = Poller(
+            self.watcher, self.scanner, lambda: self.views, self.watch.poll_interval_seconds, self._root_away
+        )
         self.views: Mapping[int, RootView] = {}
         self.root_map: Mapping[int, Root] = {}
         self.follow_roots()
-        self.jobs = Chores(self).jobs
+        chores = Chores(self)
+        self.jobs = chores.jobs
+        self.surroundings = Surroundings(self.watcher.look_at_mounts, chores.look_at_clock)
         if self.store.wiped:
             log.info("the index was made with other %s: it is made again", self.store.wiped)
 
@@ -118,6 +127,7 @@ class Engine:
         self.roots.request_rescan(self.views, "start")
         self.intake.start()
         self.jobs.start()
+        self.surroundings.start()
         self.wake_scan()
         if self.database.check_owed:
             self.jobs.wake("check")
@@ -126,6 +136,7 @@ class Engine:
         """Finish the batch in hand and close everything."""
         self.stopping = True
         self.memory.close()
+        self.surroundings.close()
         self.watcher.close()
         self.embedding.close()
         self.governor.close()

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ctx42d.daemon.debounce import Debouncer
@@ -33,6 +33,8 @@ class WatchSettings:
     max_delay_ms: float
     git_lock_hold_seconds: float
     reconcile_interval_minutes: float
+    poll_interval_seconds: float = 30.0
+    poll_folders: Sequence[str] = ()
 
 
 class Intake:

@@ -65,6 +65,12 @@ class Jobs:
         elif planned is None or now + timedelta(seconds=delay_s) < planned:
             self._plan(name, now + timedelta(seconds=delay_s))
 
+    def shift(self, step_s: float) -> None:
+        """The wall clock was set by so many seconds: what is planned stays as far away as it was."""
+        for name, job in self._jobs.items():
+            if (planned := job.handle.next_run_time) is not None:
+                self._plan(name, planned + timedelta(seconds=step_s))
+
     def stop(self) -> None:
         """Start no more runs and wait for those that are running.
 

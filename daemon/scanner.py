@@ -1,15 +1,16 @@
 """Paying the scans that are owed: watch first, then compare with the disk, then queue what differs.
 
 A rescan's row is cleared only by a scan that began after it was asked for and came to its end. Leaves the comparison to
-`ctx42d.indexer.reconcile`, watches to `watcher.py`.
+`ctx42d.indexer.reconcile`, watches to `watcher.py`, and when a folder is polled to `poller.py`.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping
 
-from ctx42d.daemon.watcher import Watcher
+from ctx42d.daemon.watch_supervisor import WatchSupervisor
 from ctx42d.daemon.work_queue import WorkQueue
 from ctx42d.indexer.pipeline import RootView
 from ctx42d.indexer.reconcile import Difference, RootUnavailable, compare
@@ -28,9 +29,9 @@ class Scanner:
         views: Callable[[], Mapping[int, RootView]],
         store: Store,
         queue: WorkQueue,
-        watcher: Watcher,
+        watching: WatchSupervisor,
     ) -> None:
-        self._roots, self._views, self._store, self._queue, self._watcher = roots, views, store, queue, watcher
+        self._roots, self._views, self._store, self._queue, self._watching = roots, views, store, queue, watching
         self.scanning: bytes | None = None
 
     def run_owed(self, say: Callable[[str], None], queued: Callable[[], None]) -> int:
@@ -53,23 +54,60 @@ class Scanner:
             queued()
         return done
 
+    def compare_folder(self, root_id: int, reldir: bytes) -> bool:
+        """Compare one folder of a root, and all below it, with the disk; returns whether anything differs.
+
+        A root that is away is left to the scan it is owed. Raises RootUnavailable.
+        """
+        root, view = self._roots.get(root_id), self._views().get(root_id)
+        if root is None or view is None or root.note:
+            return False
+        if reldir and _is_gone(root.absolute(reldir)):
+            changed = list(self._store.known_below(root_id, reldir))
+            self._watching.forget(root_id, reldir)
+            self._enqueue(root_id, changed)
+            return bool(changed)
+        found = self._compare(root, view, reldir)
+        return bool(found.dirty or found.gone)
+
     def _scan(self, root: Root, view: RootView, rescan: Rescan, say: Callable[[str], None]) -> None:
         view.selector.forget_rules(b"")
-        known = self._store.known_below(root.root_id)
-        found = compare(view.selector, root.path, known, lambda reldir: self._watcher.watch(root.root_id, reldir))
-        changed = [*found.dirty, *found.gone]
-        for start in range(0, len(changed), ENQUEUE_AT_ONCE):
-            self._queue.enqueue(root.root_id, changed[start : start + ENQUEUE_AT_ONCE])
+        found = self._compare(root, view)
         self._roots.scanned(rescan)
         self._report(root, found, rescan, say)
 
+    def _compare(self, root: Root, view: RootView, start: bytes = b"") -> Difference:
+        known = self._store.known_below(root.root_id, start)
+        self._watching.begin(root.root_id, start)
+        watch = functools.partial(self._watching.watch, root.root_id)
+        found = compare(view.selector, root.path, known, watch, start)
+        self._watching.end(root.root_id, start)
+        self._enqueue(root.root_id, [*found.dirty, *found.gone])
+        return found
+
+    def _enqueue(self, root_id: int, changed: list[bytes]) -> None:
+        for start in range(0, len(changed), ENQUEUE_AT_ONCE):
+            self._queue.enqueue(root_id, changed[start : start + ENQUEUE_AT_ONCE])
+
     def _report(self, root: Root, found: Difference, rescan: Rescan, say: Callable[[str], None]) -> None:
-        counts = self._watcher.counts(root.root_id)
+        counts = self._watching.counts(root.root_id)
         if found.dirty or found.gone or rescan.reason == "added":
             say(
                 f"scanned {os.fsdecode(root.path)} ({rescan.reason}): {found.files} files, {len(found.dirty)} to index,"
                 f" {len(found.gone)} gone, {counts.watched} folders watched"
+                + (f", {counts.polled} polled" if counts.polled else "")
             )
         if found.unreadable:
             relpath, problem = found.unreadable[0]
             say(f"{len(found.unreadable)} folders can't be read, the first is {os.fsdecode(relpath) or '.'}: {problem}")
+
+
+def _is_gone(path: bytes) -> bool:
+    """Whether there is certainly nothing: an error, as of a server that is away, says neither."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False

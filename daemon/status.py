@@ -27,6 +27,7 @@ JOIN chunks c ON c.vector_id = v.id JOIN files f ON f.id = c.file_id
 WHERE v.deep IS NULL AND v.deep_error IS NULL AND f.root_id = ?
 """
 REMEMBER_ROOTS_S = 2.0
+POLLED_SHOWN = 10
 
 
 class _Remembered(Generic[T]):
@@ -129,6 +130,7 @@ class Status:
             "state": self.state(),
             "paused": engine.paused,
             "roots": self.roots(),
+            "watch": self._watch(),
             "queue": {
                 "pending": counts.pending,
                 "in_flight": counts.in_flight,
@@ -150,6 +152,18 @@ class Status:
             "environment": self._environment,
             "notes": [*engine.notes.values(), *engine.memory.config.notes],
             "last_error": engine.last_error or None,
+        }
+
+    def _watch(self) -> dict[str, Any]:
+        engine = self._engine
+        counts = [engine.watcher.counts(root_id) for root_id in engine.root_map]
+        return {
+            "watched_folders": sum(count.watched for count in counts),
+            "polled_folders": sum(count.polled for count in counts),
+            "refused_folders": sum(count.refused for count in counts),
+            "poll_interval_s": engine.watch.poll_interval_seconds,
+            "overflows": engine.watcher.overflows,
+            "replaced": engine.watcher.replaced,
         }
 
     def _memory(self) -> dict[str, Any]:
@@ -193,16 +207,18 @@ class Status:
         files, chunks = self._roots().get(root.root_id, (0, 0))
         missing = self._missing_now().get(root.root_id, 0)
         pending = self._engine.queue.counts(root.root_id).pending
-        watched = self._engine.watcher.counts(root.root_id)
+        watched, polled = self._engine.watcher.counts(root.root_id), self._engine.watcher.polled(root.root_id)
         first = files / (files + pending) if pending else float(root.scanned_at is not None)
         return {
             "path": os.fsdecode(root.path),
             "files": files,
             "chunks": chunks,
             "pending": pending,
-            "watching": bool(watched.watched) and not watched.refused,
+            "watching": bool(watched.watched) and not watched.polled,
             "watched_folders": watched.watched,
+            "polled_folders": watched.polled,
             "refused_folders": watched.refused,
+            "polled": {os.fsdecode(path) or ".": why for path, why in list(polled.items())[:POLLED_SHOWN]},
             "coverage": {
                 "lexical": round(first, 4),
                 "static": round(first, 4),

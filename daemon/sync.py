@@ -25,6 +25,11 @@ def sync(engine: Engine, root_id: int | None, timeout_s: float) -> bool:
         raise SyncFailed("indexing is paused: `ctx42d resume` first")
     if not engine.watcher.cookie(max(0.0, deadline - time.monotonic())):
         return False
+    polls = engine.poller.ask()  # where nothing tells of changes they are looked for now
+    if not engine.poller.answered(polls):
+        engine.jobs.wake("poll")
+        if not _until(engine, deadline, lambda: engine.poller.answered(polls)):
+            return False
     if not _until(engine, deadline, lambda: _flushed(engine, root_id)):
         return False
     if not _until(engine, deadline, lambda: not _owed(engine, root_id)):

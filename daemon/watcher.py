@@ -4,25 +4,29 @@ One inotify instance and one thread for all roots, on watchdog's `InotifyFD`; it
 `.git` in full and tell nobody of an overflow. Here a folder is watched only when the selector lets it in, and whatever
 may have been missed (overflow, a folder that could not be watched, a root that went away) is reported as lost, so that
 a durable rescan follows. Cookies: a file made in our own folder travels the same queue, so all events before it have
-been seen when it arrives. Covers Linux; leaves what a change means to `intake.py`.
+been seen when it arrives. Covers Linux, and saying that it is dead or stuck; leaves replacing it to
+`watch_supervisor.py`, what a change means to `intake.py`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import fcntl
 import os
+import struct
+import termios
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import count
+import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
 
-from ctx42d.indexer.selection import Selector
+from ctx42d.daemon.cookies import CookieJar
+from ctx42d.daemon.watched_root import LIMIT, Listener, RootTable, WatchedRoot
 
+# No IN_OPEN, IN_ACCESS or IN_CLOSE_NOWRITE: that we, or anybody, read a file is no news.
 MASK = Mask(
     InotifyConstants.IN_MODIFY
     | InotifyConstants.IN_CLOSE_WRITE
@@ -37,44 +41,84 @@ MASK = Mask(
     | InotifyConstants.IN_DONT_FOLLOW
     | InotifyConstants.IN_EXCL_UNLINK
 )
+STUCK_S = 20.0  # without a sign of life while there is something to do
+JOIN_S = 5.0
 
 
-class Listener(Protocol):
-    """Who hears of changes. Called on the watcher's thread."""
+class _Reader(InotifyFD):
+    """watchdog's thread, with signs of life, and a word at its end."""
 
-    def touched(self, root_id: int, relpath: bytes) -> None:
-        """A path may have changed, come or gone."""
+    def __init__(self, ended: Callable[[str], None]) -> None:
+        super().__init__()
+        self.name = "watcher"
+        self._ended = ended
+        self.beats = 0
+        self.beat_at = time.monotonic()
+        self.busy = False
+        self._seen: tuple[int, float] | None = None  # beats, and since when events have waited without another
 
-    def lost(self, root_ids: Iterable[int], reason: str) -> None:
-        """Changes may have been missed: the roots have to be compared with the disk."""
+    def run(self) -> None:
+        """Read events until stopped; say so if anything else ends it."""
+        reason = "it ended by itself"
+        try:
+            super().run()
+        except BaseException as error:  # noqa: BLE001 the thread's outermost line: whatever ends it is reported
+            reason = f"{type(error).__name__}: {error}"
+        with self._lock:
+            reading, self._is_reading = self._is_reading, False
+            if reading and self._closed:  # closed while we read, so closing was left to us
+                self._close_resources()
+        if self.should_keep_running():
+            self._ended(reason)
 
+    def handle_event(self, event: InotifyEvent) -> None:
+        """Pass one event on."""
+        self.busy = True
+        self.beat()
+        super().handle_event(event)
+        self.busy = False
 
-@dataclass(frozen=True, slots=True)
-class WatchCounts:
-    """Folders of a root that are watched, and those that could not be."""
+    def beat(self) -> None:
+        """Give a sign of life."""
+        self.beats += 1
+        self.beat_at = time.monotonic()
 
-    watched: int
-    refused: int
+    def is_stuck(self, after_s: float) -> bool:
+        """Whether it has had something to do for so long without a sign of life, seen in this look and an earlier."""
+        now = time.monotonic()
+        if self.busy:
+            return now - self.beat_at > after_s
+        if not self._waiting_bytes():
+            self._seen = None
+            return False
+        if self._seen is None or self._seen[0] != self.beats:
+            self._seen = self.beats, now
+        return now - self._seen[1] > after_s
 
-
-class _Root:
-    def __init__(self, root_id: int, path: bytes, selector: Selector) -> None:
-        self.root_id, self.path, self.selector = root_id, path, selector
-        self.folders: dict[bytes, _Folder] = {}
-        self.refused: set[bytes] = set()
+    def _waiting_bytes(self) -> int:
+        with self._lock:
+            if self._closed:
+                return 0
+            answer = fcntl.ioctl(self._inotify_fd, termios.FIONREAD, struct.pack("i", 0))
+        return int(struct.unpack("i", answer)[0])
 
 
 class _Folder:
     """watchdog's callback for one watched folder."""
 
-    __slots__ = ("_watcher", "relpath", "root", "wd")
+    __slots__ = ("_watcher", "relpath", "root", "scan", "wd")
 
-    def __init__(self, watcher: Watcher, root: _Root, relpath: bytes) -> None:
-        self._watcher, self.root, self.relpath = watcher, root, relpath
+    def __init__(self, watcher: Watcher, root: WatchedRoot, relpath: bytes) -> None:
+        self._watcher, self.root, self.relpath, self.scan = watcher, root, relpath, root.scan
         self.wd = WatchDescriptor(-1)
 
+    @property
+    def callback(self) -> tuple[WatchDescriptor, CallbackId]:
+        """What watchdog knows it by. Bind mounts show one folder at two places: both have to hear of it."""
+        return self.wd, CallbackId(id(self))
+
     def on_event(self, event: InotifyEvent) -> None:
-        """Pass an event on. Whatever fails here would end watchdog's thread, which nobody starts again."""
+        """Pass an event on. Whatever fails here would end watchdog's thread."""
         try:
             self._watcher.handle(self, event)
         except Exception as error:  # noqa: BLE001 the thread's outermost line that is ours: a scan makes up for it
@@ -88,98 +132,72 @@ class _Folder:
         """The cookie jar, which is watched as long as anything is, answers for all."""
 
 
-class _CookieJar:
-    """watchdog's callback for our own folder, where cookies are made."""
-
-    def __init__(self, watcher: Watcher, folder: bytes) -> None:
-        self._watcher, self.folder = watcher, folder
-        self._waiting: dict[bytes, threading.Event] = {}
-        self._serial = count(1)
-
-    def wait(self, timeout_s: float) -> bool:
-        """Make a cookie and wait until its event arrives."""
-        name = b"cookie-%d" % next(self._serial)
-        arrived = self._waiting[name] = threading.Event()
-        path = os.path.join(self.folder, name)
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-            return arrived.wait(timeout_s)
-        finally:
-            del self._waiting[name]
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-
-    def on_event(self, event: InotifyEvent) -> None:
-        """A cookie arrived, or went away."""
-        if arrived := self._waiting.get(event.name):
-            arrived.set()
-
-    def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-        """Somebody deleted our folder: `wait` will run out of time."""
-
-    def on_queue_overflow(self) -> None:
-        """The kernel dropped events."""
-        self._watcher.overflowed()
-
-
-class Watcher:
+class Watcher(RootTable):
     """Watches the folders it is told to. Thread-safe."""
 
-    def __init__(self, listener: Listener, cookies: Path) -> None:
-        """`cookies`: a folder of ours, watched for as long as we live. Raises OSError when inotify can't be had."""
-        self._listener = listener
-        self._lock = threading.RLock()
-        self._roots: dict[int, _Root] = {}
-        self._inotify = InotifyFD()
-        self._inotify.name = "watcher"
+    def __init__(
+        self,
+        listener: Listener,
+        cookies: Path,
+        ended: Callable[[Watcher, str], None] = lambda *_: None,
+        *,
+        stuck_s: float = STUCK_S,
+    ) -> None:
+        """`cookies`: a folder of ours, watched for as long as we live. `ended` hears why the thread ended, on it.
+
+        Raises OSError when inotify can't be had.
+        """
+        super().__init__()
+        self._listener, self._stuck_s = listener, stuck_s
+        self.overflows = 0
+        self._closing = False
+        self._jar = CookieJar(cookies, self.overflowed)
+        self._inotify = _Reader(lambda reason: None if self._closing else ended(self, reason))
         self._inotify.start()
-        cookies.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._jar = _CookieJar(self, os.fsencode(cookies))
-        self._inotify.add_callback(self._jar.folder, MASK, self._jar, CallbackId(id(self._jar)))
+        try:
+            self._inotify.add_callback(self._jar.folder, MASK, self._jar, CallbackId(id(self._jar)))
+        except OSError:
+            self.close(JOIN_S)
+            raise
 
     @property
     def alive(self) -> bool:
         """Whether the thread that reads events still runs."""
         return self._inotify.is_alive()
 
-    def add_root(self, root_id: int, path: bytes, selector: Selector) -> None:
-        """Get ready to watch folders of a root (`watch` is called for each by the scan), or change its selector."""
-        with self._lock:
-            known = self._roots.setdefault(root_id, _Root(root_id, path, selector))
-            known.selector = selector
-
-    def remove_root(self, root_id: int) -> None:
-        """Stop watching a root."""
-        with self._lock:
-            root = self._roots.pop(root_id, None)
-        if root is not None:
-            self._unwatch(root, b"")
-
-    def watch(self, root_id: int, reldir: bytes) -> None:
-        """Watch one folder of a root, before it is listed. Harmless when it is watched already or gone."""
-        if root := self._roots.get(root_id):
-            self._watch(root, reldir)
-
-    def counts(self, root_id: int) -> WatchCounts:
-        """How much of a root is watched."""
-        root = self._roots.get(root_id)
-        return WatchCounts(len(root.folders), len(root.refused)) if root else WatchCounts(0, 0)
+    def trouble(self) -> str | None:
+        """Why it can't be relied on any more, None if it can."""
+        if not self.alive:
+            return "the watcher's thread ended"
+        if self._inotify.is_stuck(self._stuck_s):
+            return f"the watcher's thread got stuck: no event was taken in for {self._stuck_s:.0f} s"
+        return "the folder of the watcher's cookies was removed" if self._jar.gone else None
 
     def cookie(self, timeout_s: float) -> bool:
         """Wait until every event that was queued before this call has been handled; False when time ran out."""
         return self._jar.wait(timeout_s)
 
-    def close(self) -> None:
-        """Stop."""
+    def look_at_roots(self) -> None:
+        """Notice a root that became another folder without an event, by a rename or a mount further up."""
+        with self._lock:
+            roots = [root for root in self._roots.values() if root.identity is not None]
+        for root in roots:
+            if root.identity not in (None, _identity(root.path)):
+                root.identity = None
+                self._listener.lost([root.root_id], "the root is another folder now, or gone")
+
+    def close(self, join_s: float = JOIN_S) -> None:
+        """Stop; a thread that is stuck is left to itself after a while."""
+        self._closing = True
         self._inotify.stop()
-        self._inotify.join(5)
+        if threading.current_thread() is not self._inotify:
+            self._inotify.join(join_s)
 
     def handle(self, folder: _Folder, event: InotifyEvent) -> None:
         """Act on one event of a folder (on the watcher's thread)."""
         root = folder.root
         if not event.name:
-            if event.is_move_self and not folder.relpath:
-                self._listener.lost([root.root_id], "the root was moved")
+            self._handle_itself(folder, event)
             return
         relpath = folder.relpath + b"/" + event.name if folder.relpath else event.name
         if event.mask & InotifyConstants.IN_ISDIR:
@@ -196,6 +214,8 @@ class Watcher:
 
     def folder_gone(self, folder: _Folder) -> None:
         """Forget a folder whose watch the kernel took away."""
+        if self._closing:
+            return
         with self._lock:
             if folder.root.folders.get(folder.relpath) is folder:
                 del folder.root.folders[folder.relpath]
@@ -204,17 +224,34 @@ class Watcher:
 
     def overflowed(self) -> None:
         """Events were dropped."""
+        self.overflows += 1
         self._listener.lost(list(self._roots), "the kernel's event queue overflowed")
 
-    def _handle_folder(self, root: _Root, relpath: bytes, event: InotifyEvent) -> None:
-        if event.is_delete or event.is_moved_from:
-            if event.is_moved_from:
-                self._unwatch(root, relpath)
-            self._listener.touched(root.root_id, relpath)
-        elif (event.is_create or event.is_moved_to) and root.selector.why_not(relpath, is_dir=True) is None:
-            self._follow(root, relpath)
+    def _handle_itself(self, folder: _Folder, event: InotifyEvent) -> None:
+        root = folder.root
+        if event.mask & InotifyConstants.IN_UNMOUNT:
+            self._listener.lost([root.root_id], "a file system was unmounted")
+        elif folder.relpath:
+            return  # its parent says the same by name
+        elif event.is_move_self:
+            with self._lock:  # what happens there is no longer ours
+                gone = root.drop(b"")
+            self._let_go(gone)
+            self._listener.lost([root.root_id], "the root was moved")
+        elif event.is_attrib:
+            self._look_at_permissions(root, b"")
 
-    def _follow(self, root: _Root, reldir: bytes) -> None:
+    def _handle_folder(self, root: WatchedRoot, relpath: bytes, event: InotifyEvent) -> None:
+        if event.is_delete or event.is_moved_from:
+            self.forget(root.root_id, relpath)
+            self._listener.touched(root.root_id, relpath)
+        elif root.selector.why_not(relpath, is_dir=True) is None:
+            if event.is_create or event.is_moved_to:
+                self._follow(root, relpath)
+            elif event.is_attrib:
+                self._look_at_permissions(root, relpath)
+
+    def _follow(self, root: WatchedRoot, reldir: bytes) -> None:
         """Watch a folder that appeared, and report the files that were in it before it was watched."""
         root.selector.forget_rules(reldir)
 
@@ -223,37 +260,64 @@ class Watcher:
                 self._listener.lost([root.root_id], f"{os.fsdecode(relpath)}: {error.strerror}")
 
         def on_directory(relpath: bytes) -> None:
-            self._watch(root, relpath)
+            self._inotify.beat()
+            self.watch(root.root_id, relpath)
 
         for seen in root.selector.walk(reldir, on_directory=on_directory, on_error=on_error):
             self._listener.touched(root.root_id, seen.relpath)
 
-    def _watch(self, root: _Root, reldir: bytes) -> None:
+    def _look_at_permissions(self, root: WatchedRoot, reldir: bytes) -> None:
+        """A folder's attributes changed: whether it can be read is all that matters here."""
+        was_readable = reldir not in root.unreadable
+        if self._note_permissions(root, reldir) != was_readable:
+            self._listener.lost([root.root_id], f"the permissions of {os.fsdecode(reldir) or 'the root'} changed")
+
+    @staticmethod
+    def _note_permissions(root: WatchedRoot, reldir: bytes) -> bool:
+        readable = os.access(os.path.join(root.path, reldir), os.R_OK | os.X_OK)
+        (root.unreadable.discard if readable else root.unreadable.add)(reldir)
+        return readable
+
+    def _watch(self, root: WatchedRoot, reldir: bytes) -> None:
         path = os.path.join(root.path, reldir) if reldir else root.path
+        folder = _Folder(self, root, reldir)
         with self._lock:
-            if known := root.folders.pop(reldir, None):
-                # After lost events another folder may have taken its place: watch anew. What was queued for the old
-                # watch is dropped with it, which is safe because the folder is listed next.
-                self._inotify.remove_callbacks([(known.wd, CallbackId(id(root)))])
-            folder = _Folder(self, root, reldir)
+            self._note_permissions(root, reldir)
             try:
-                folder.wd = self._inotify.add_callback(path, MASK, folder, CallbackId(id(root)))
+                folder.wd = self._inotify.add_callback(path, MASK, folder, folder.callback[1])
             except OSError as error:
-                self._refused(root, reldir, error)
-                return
-            root.refused.discard(reldir)
-            root.folders[reldir] = folder
+                gone, first = self._refused(root, reldir, error)
+            else:
+                # After lost events another folder may have taken its place: the old watch goes. watchdog returns -1
+                # where it may not watch, for want of permission: that one goes, too.
+                gone = [known] if (known := root.folders.pop(reldir, None)) else []
+                gone, first = ([*gone, folder], False) if folder.wd == -1 else (gone, False)
+                if folder.wd != -1:
+                    root.folders[reldir] = folder
+                root.polled.pop(reldir, None)
+                root.identity = _identity(path) if not reldir else root.identity
+        self._let_go(gone)
+        if first:
+            self._listener.lost([root.root_id], "not every folder can be watched")
 
-    def _refused(self, root: _Root, reldir: bytes, error: OSError) -> None:
+    @staticmethod
+    def _refused(root: WatchedRoot, reldir: bytes, error: OSError) -> tuple[list[Any], bool]:
+        """Return the watches to let go, and whether it is the first folder of the root that is polled for that."""
         # Gone, a link by now, or deeper than any path may be: listing it, which comes next, finds nothing either.
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
-            root.refused.add(reldir)
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
+            return root.drop(reldir) if reldir else [], False
+        first = all(polled.given for polled in root.polled.values())
+        gone = root.leave(reldir, LIMIT if error.errno == errno.ENOSPC else error.strerror or str(error))
+        root.polled[reldir].counting += 1
+        return gone, first
 
-    def _unwatch(self, root: _Root, reldir: bytes) -> None:
-        with self._lock:
-            inside = reldir + b"/" if reldir else b""
-            gone = [f for name, f in root.folders.items() if name == reldir or name.startswith(inside)]
-            for folder in gone:
-                del root.folders[folder.relpath]
-            root.refused = {name for name in root.refused if name != reldir and not name.startswith(inside)}
-        self._inotify.remove_callbacks([(folder.wd, CallbackId(id(root))) for folder in gone])
+    def _let_go(self, folders: list[Any]) -> None:
+        self._inotify.remove_callbacks([folder.callback for folder in folders])
+
+
+def _identity(path: bytes) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -141,6 +141,11 @@ class WorkQueue:
             self._set_not_before(connection, lease, self._clock() + delay)
         return final
 
+    def due_at_once(self) -> None:
+        """Let nothing wait for a time that a clock which was wrong has set."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE queue SET not_before = 0 WHERE not_before > 0")
+
     def next_due(self) -> float | None:
         """When the next row that waits may be leased (the clock's time), or None if none waits."""
         with self._database.reading() as connection:

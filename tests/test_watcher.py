@@ -51,14 +51,17 @@ class Watched:
         self.selector = Selector(os.fsencode(self.root), SELECTION)
         self.heard = Heard()
         self.watcher = Watcher(self.heard, folder / "cookies")
-        self.watcher.add_root(ROOT_ID, os.fsencode(self.root), self.selector)
+        self.watcher.add_root(ROOT_ID, os.fsencode(self.root), self.selector, {})
         self.scan()
 
     def scan(self) -> list[bytes]:
         def watch(reldir: bytes) -> None:
             self.watcher.watch(ROOT_ID, reldir)
 
-        return [seen.relpath for seen in self.selector.walk(on_directory=watch, on_error=lambda *_: None)]
+        self.watcher.begin(ROOT_ID)
+        seen = [seen.relpath for seen in self.selector.walk(on_directory=watch, on_error=lambda *_: None)]
+        self.watcher.end(ROOT_ID)
+        return seen
 
     def told(self) -> set[bytes]:
         """All paths touched since the last question: a cookie travels behind them."""
@@ -208,10 +211,11 @@ def test_a_cookie_comes_behind_everything_before_it(watched: Watched) -> None:
     assert os.listdir(watched.root.parent / "cookies") == []
 
 
-def test_a_cookie_in_vain_says_so(watched: Watched) -> None:
+def test_a_cookie_in_vain_says_so(watched: Watched, eventually: Eventually) -> None:
     (watched.root.parent / "cookies").rename(watched.root.parent / "elsewhere")
     (watched.root.parent / "cookies").mkdir()
     assert not watched.watcher.cookie(0.2)
+    eventually(lambda: watched.watcher.trouble() == "the folder of the watcher's cookies was removed")
 
 
 def test_a_root_that_is_moved_or_deleted_is_lost(watched: Watched, eventually: Eventually) -> None:
