@@ -191,6 +191,29 @@ def test_a_delayed_wake_runs_after_its_delay_and_not_later_than_planned(jobs: Jo
     assert time.monotonic() - began >= 0.19
 
 
+@pytest.mark.usefixtures("hectic")
+def test_no_delayed_wake_is_lost_however_it_meets_the_run_before_it(jobs: Jobs, eventually: Eventually) -> None:
+    """A run that is just beginning has not seen what made somebody ask: there has to be another one."""
+    asked = seen = 0
+    looked = threading.Event()
+
+    def run() -> None:
+        nonlocal seen
+        seen = asked
+        looked.set()
+
+    jobs.add("job", run, every_s=NEVER_S)
+    jobs.start()
+    for number in range(1, 300):
+        looked.clear()
+        jobs.wake_in("job", 0.001)
+        while not looked.is_set():
+            pass  # a wait would come too late
+        asked = number
+        jobs.wake_in("job", 0.002)
+        eventually(lambda number=number: seen >= number, 5.0)
+
+
 def test_stopping_waits_for_the_run_in_hand() -> None:
     made = Jobs(lambda *_: None)
     began, done = threading.Event(), threading.Event()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,18 @@ def test_a_vector_is_float32_and_of_unit_length(table: StaticTable) -> None:
 @pytest.mark.parametrize("words", [[], ["zzqqxxyy"], ["Config"]])
 def test_without_a_known_word_the_vector_is_zero(table: StaticTable, words: list[str]) -> None:
     assert not table.vector(words).any()
+
+
+def test_what_questions_brought_in_is_let_go_and_comes_back(table: StaticTable) -> None:
+    table.release()
+    tracemalloc.start()
+    vector = table.vector(["open", "file"])
+    held = tracemalloc.get_traced_memory()[0]
+    table.release()
+    assert tracemalloc.get_traced_memory()[0] < held - 2 * 2**20
+    tracemalloc.stop()
+    assert (table.vector(["open", "file"]) == vector).all()
+    assert (table.knows("open"), table.knows("zzqqxxyy"), len(table)) == (True, False, 40000)
 
 
 def test_unknown_words_do_not_count(table: StaticTable) -> None:
