@@ -42,9 +42,12 @@ def status_command(as_json: bool, memory: bool, watch: bool) -> None:
 def environment_notice(status: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> None:
     """Say, in one line on stderr, which of our memory variables the running daemon doesn't have."""
     theirs = status.get("environment", {})
-    differ = [name for name in ENVIRONMENT.values() if environ.get(name) and environ[name] != theirs.get(name)]
+    ours = {name: text for name in ENVIRONMENT.values() if (text := environ.get(name, "").strip())}
+    differ = {name: text for name, text in ours.items() if text != theirs.get(name, "").strip()}
     if differ:
-        said = ", ".join(f"{name}={environ[name]} (the daemon: {theirs.get(name) or 'not set'})" for name in differ)
+        said = ", ".join(
+            f"{name}={text} (the daemon: {theirs.get(name) or 'not set'})" for name, text in differ.items()
+        )
         notice(f"The environment here differs from the running daemon's: {said}; `ctx42d restart` passes it on.")
 
 

@@ -21,6 +21,8 @@ ENVIRONMENT = {
     "memory.max_mb": "MEMORY_MAX_HEAP_SIZE",
     "memory.batch_size": "MEMORY_BATCH_SIZE",
 }
+MOST_SHOWN_CHARS = 60  # of a value that is refused
+MOST_DIGITS = 18  # no setting is longer, and Python's int() reads no more than 4300
 FROM_DEFAULT = "default"
 FROM_ENVIRONMENT = "environment"
 
@@ -87,6 +89,8 @@ def parse(text: str, where: str) -> dict[str, Any]:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where} is not valid TOML: {error}") from None
+    except (ValueError, RecursionError):  # Python reads no number of more than 4300 digits, and no list a thousand deep
+        raise ConfigError(f"{where}: a number is too long, or a list too deep, to be read") from None
     sections = list(dict.fromkeys(key.partition(".")[0] for key in RANGES))
     for name, table in tables.items():
         if name not in sections or not isinstance(table, dict):
@@ -101,7 +105,7 @@ def fitting(key: str, value: object, default: object, where: str) -> Any:
     """Return the value, of its default's type. Raises ConfigError naming key, value, what is allowed and where."""
     refusal = type_refusal(value, default) or RANGES.get(key, Anything()).refusal(value)
     if refusal:
-        raise ConfigError(f"{where}: `{key}` is {shown(value)}, allowed is {refusal}")
+        raise ConfigError(f"{where}: `{key}` is {_shortened(shown(value))}, allowed is {refusal}")
     return float(value) if isinstance(default, float) else value  # type: ignore[arg-type]
 
 
@@ -116,6 +120,10 @@ def shown(value: object) -> str:
             return "[" + ", ".join(shown(item) for item in value) + "]"
         case _:
             return str(value)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_SHOWN_CHARS else f"{text[:MOST_SHOWN_CHARS]}... ({len(text)} characters)"
 
 
 def _text(path: Path) -> str:
@@ -166,16 +174,17 @@ def _from_environment(environ: Mapping[str, str], defaults: Mapping[str, Any]) -
     found: dict[str, Any] = {}
     for key, name in ENVIRONMENT.items():
         if text := environ.get(name, "").strip():
-            whole = isinstance(defaults[key], int) and text.isascii() and text.isdigit()
+            whole = isinstance(defaults[key], int) and text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
             found[key] = fitting(key, int(text) if whole else text, defaults[key], f"the environment variable {name}")
     return found
 
 
 def _check_order(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-    for lower, upper in ORDERED:
-        if values[lower] > values[upper] and values[upper] != 0:
+    for lower, upper, apart in ORDERED:
+        equal = values[lower] == values[upper]
+        if values[upper] != 0 and (values[lower] > values[upper] or (apart and equal)):
             where = next((o for o in (origins[upper], origins[lower]) if o != FROM_DEFAULT), FROM_DEFAULT)
             raise ConfigError(
-                f"{where}: `{lower}` is {values[lower]}, which is above `{upper}`, which is {values[upper]}: "
-                "lower the first or raise the second"
+                f"{where}: `{lower}` is {values[lower]}, which is {'not below' if equal else 'above'} `{upper}`, "
+                f"which is {values[upper]}: lower the first or raise the second"
             )

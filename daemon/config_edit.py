@@ -36,7 +36,7 @@ def _understood(typed: str, default: object) -> object:
         return typed.strip("\"'")
     try:
         return tomllib.loads(f"value = {typed}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # not TOML, or more than Python reads
         return typed
 
 

@@ -108,12 +108,13 @@ RANGES: dict[str, Allowed] = {
     "log.keep": Between(0, 100),
 }
 
-# The first of each pair is never above the second; a pair holding a 0 that stands for something else isn't compared.
-ORDERED: tuple[tuple[str, str], ...] = (
-    ("memory.warning_ratio", "memory.critical_ratio"),
-    ("watch.quiet_ms", "watch.max_delay_ms"),
-    ("queue.retry_seconds", "queue.retry_max_seconds"),
-    ("worker.restart_delay_ms", "worker.restart_max_delay_ms"),
+# The first of each pair is never above the second (True: nor equal to it); a pair holding a 0 that stands for something
+# else isn't compared.
+ORDERED: tuple[tuple[str, str, bool], ...] = (
+    ("memory.warning_ratio", "memory.critical_ratio", True),
+    ("watch.quiet_ms", "watch.max_delay_ms", False),
+    ("queue.retry_seconds", "queue.retry_max_seconds", False),
+    ("worker.restart_delay_ms", "worker.restart_max_delay_ms", False),
 )
 
 

@@ -25,6 +25,7 @@ from ctx42d.daemon.version import VERSION
 OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 37, 0)
 MODEL_SECONDS = 60.0
+CONFIG_SECONDS = 30.0
 FEW_WATCHES = 65_536  # one a folder: a home folder of a developer has tens of thousands
 FEW_INSTANCES = 16
 LITTLE_ROOM_BYTES = 1 << 30
@@ -142,11 +143,23 @@ def check_data(folder: Path) -> Finding:
 
 
 def check_config(path: Path, environ: Mapping[str, str]) -> Finding:
-    """Would a daemon that starts now obey the configuration?"""
+    """Would a daemon that starts now obey the configuration? What only it knows of memory, another process answers."""
     try:
         load(path, environ)
     except ConfigError as error:
         return Finding("config", "error", str(error), "correct it, or remove the setting")
+    command = [sys.executable, "-P", "-m", "ctx42d.daemon.service", "--check-config", str(path)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=CONFIG_SECONDS, stdin=subprocess.DEVNULL, env=dict(environ)
+        )
+    except subprocess.TimeoutExpired:
+        return Finding(
+            "config", "error", f"no answer within {CONFIG_SECONDS:g} s", "look at the machine's load and disk"
+        )
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"code {done.returncode}"]
+        return Finding("config", "error", said[-1].removeprefix("ctx42d: "), "correct it, or remove the setting")
     return Finding("config", "ok", str(path) if path.exists() else "defaults only")
 
 

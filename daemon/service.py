@@ -23,6 +23,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ctx42d.daemon import logs
 from ctx42d.daemon.config import Config, ConfigError, load
@@ -89,11 +90,15 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="ctx42d run")
     options.add_argument("--foreground", action="store_true", help="log to stderr")
     options.add_argument("--ephemeral", action="store_true", help="stop when standard input ends")
+    options.add_argument("--check-config", metavar="FILE", type=Path, help="say what a daemon would refuse, and end")
     arguments = options.parse_args()
     paths = resolve(os.environ)
     os.umask(0o077)  # the index holds what the sources hold: nobody else reads it, whatever folder it lies in
     try:
-        config = load(paths.config_file)
+        config = load(arguments.check_config or paths.config_file)
+        if arguments.check_config:
+            make_memory(config, os.environ)
+            return 0
         _prepare(paths)
         to_stderr = arguments.foreground or logs.under_service_manager(os.environ)
         logs.setup(logs.LogSettings(**config.section("log")), paths.log_file, to_stderr)

@@ -33,6 +33,8 @@ VARIABLES = {"profile": "MEMORY_PROFILE", "max_mb": "MEMORY_MAX_HEAP_SIZE", "bat
 FLOOR_SHARE = 0.05
 FLOOR_MOST_MB = 512
 _TEBIBYTE_MB = 2**20
+_MOST_DIGITS = 18  # no setting is longer, and Python's int() reads no more than 4300
+_MOST_SHOWN_CHARS = 100
 _WHOLE = {
     "max_mb": (MINIMUM_MB, _TEBIBYTE_MB),
     "batch_size": (1, 1024),
@@ -171,7 +173,7 @@ class MemoryConfig:
         if self.warning_ratio >= self.critical_ratio:
             raise MemoryConfigError(
                 f"memory: warning_ratio is {self.warning_ratio:g}, allowed is less than critical_ratio, "
-                f"which is {self.critical_ratio:g}"
+                f"which is {self.critical_ratio:g} (what isn't set is the profile's, {self.profile})"
             )
 
 
@@ -189,26 +191,34 @@ class _Source:
 
     def label(self, key: str, value: object) -> str:
         """Return "MEMORY_BATCH_SIZE is 0" or "memory: batch_size is 0"."""
-        variable = VARIABLES.get(key, "")
-        text = self._environ.get(variable)
-        return f"{variable} is {text!r}" if text else f"memory: {key} is {value!r}"
+        text = self._variable(key)
+        shown = f"{VARIABLES[key]} is {text!r}" if text else f"memory: {key} is {value!r}"
+        return shown if len(shown) <= _MOST_SHOWN_CHARS else shown[:_MOST_SHOWN_CHARS] + "..."
 
     def profile(self, argument: str) -> str:
-        name = self._environ.get(VARIABLES["profile"]) or argument
+        name = self._variable("profile") or argument
         if name not in PROFILES:
             raise MemoryConfigError(f"{self.label('profile', name)}, allowed is one of {', '.join(PROFILES)}")
         return name
 
     def whole(self, key: str, argument: int | None, default: int) -> int:
-        """Return the variable's, the argument's or the profile's value; only the first two can be refused."""
+        """Return the variable's, the argument's or the profile's value; only the first two can be refused.
+
+        A variable that is 0 means the profile's, as the key of config.toml does.
+        """
         low, high = _WHOLE[key]
-        text = self._environ.get(VARIABLES.get(key, ""))
-        value: object = int(text) if text and text.strip().isdecimal() else (text or argument)
-        if value is None:
+        text = self._variable(key)
+        is_number = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+        value: object = int(text) if is_number else (text or argument)
+        if value is None or (is_number and value == 0):
             return default
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise MemoryConfigError(f"{self.label(key, value)}, allowed is a whole number, {low} to {high}")
         return value
+
+    def _variable(self, key: str) -> str:
+        """Return what the variable says, "" if it isn't set: white space around it doesn't count."""
+        return self._environ.get(VARIABLES.get(key, ""), "").strip()
 
 
 def _ceiling(wanted_mb: int, limits: Limits) -> tuple[int, tuple[str, ...]]:

@@ -230,6 +230,9 @@ def test_doctor_judges_folders_configuration_and_daemon(home):
     (home / "config.toml").write_text("[wacth]\n")
     assert check_config(home / "config.toml", {}).level == "error"
     assert check_config(home / "none.toml", {}).text == "defaults only"
+    (home / "config.toml").write_text("[memory]\nwarning_ratio = 0.9\n")
+    refused = check_config(home / "config.toml", {})
+    assert (refused.level, refused.text.partition(", allowed")[0]) == ("error", "memory: warning_ratio is 0.9")
     with FakeDaemon(home / "ctx42d.sock", {"status": status(version="7.0")}):
         assert check_daemon(home / "ctx42d.sock").advice == "run `ctx42d restart`"
     with FakeDaemon(home / "ctx42d.sock", {"status": status(state="degraded")}):

@@ -48,7 +48,7 @@ def test_every_default_is_within_its_own_range(tmp_path, defaults):
 
 
 def test_ordered_pairs_and_environment_names_are_known_keys():
-    assert {key for pair in ORDERED for key in pair} | set(ENVIRONMENT) <= set(RANGES)
+    assert {key for pair in ORDERED for key in pair[:2]} | set(ENVIRONMENT) <= set(RANGES)
 
 
 def test_a_missing_file_means_the_defaults(tmp_path):
@@ -98,6 +98,10 @@ def test_the_environment_wins_over_the_file(tmp_path):
         ("[selection]\nexclude = 'docs/'\n", ["`selection.exclude`", "a list of texts"]),
         ("[selection]\nexclude = [1]\n", ["[1]", "a list of texts"]),
         ("[watch]\nquiet_ms = 2000\n", ["`watch.quiet_ms` is 2000", "above `watch.max_delay_ms`", "1000"]),
+        ("[memory]\nwarning_ratio = 0.8\ncritical_ratio = 0.8\n", ["`memory.warning_ratio` is 0.8", "not below"]),
+        (f"[memory]\nmax_mb = {'9' * 5000}\n", ["a number is too long"]),
+        (f"[selection]\nexclude = {'[' * 3000}{']' * 3000}\n", ["a list too deep"]),
+        (f"[memory]\nprofile = '{'x' * 5000}'\n", ["`memory.profile` is", "x... (5002 characters), allowed is one of"]),
         ("[watch\n", ["is not valid TOML", "line 1"]),
         ("[log]\nkeep = 1\nkeep = 2\n", ["is not valid TOML"]),
     ],
@@ -115,6 +119,11 @@ def test_a_wrong_setting_is_refused_by_name_with_what_is_allowed(tmp_path, text,
         ("MEMORY_MAX_HEAP_SIZE", "4GB", "a whole number"),
         ("MEMORY_MAX_HEAP_SIZE", "64", "200 to"),
         ("MEMORY_BATCH_SIZE", "-1", "a whole number"),
+        ("MEMORY_BATCH_SIZE", "nan", "a whole number"),
+        ("MEMORY_BATCH_SIZE", "1e3", "a whole number"),
+        ("MEMORY_BATCH_SIZE", "٥١٢", "a whole number"),
+        ("MEMORY_MAX_HEAP_SIZE", "99999999999", "200 to"),
+        ("MEMORY_MAX_HEAP_SIZE", "9" * 19, "a whole number"),
     ],
 )
 def test_a_wrong_variable_is_refused_by_its_own_name(tmp_path, name, value, allowed):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ctx42d.daemon.config import ConfigError, load
 from ctx42d.memory.config import MemoryConfig, MemoryConfigError
 from ctx42d.memory.probe import Limits
 
@@ -90,8 +91,32 @@ def test_the_environment_given_wins_over_everything():
     assert (config.profile, config.max_mb, config.batch_size) == ("development", 4096, 3)
 
 
-def test_an_empty_variable_is_not_set():
-    assert MemoryConfig(max_mb=333, environ={"MEMORY_MAX_HEAP_SIZE": ""}, limits=ROOMY).max_mb == 333
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_variable_is_not_set(text):
+    environ = {"MEMORY_MAX_HEAP_SIZE": text, "MEMORY_PROFILE": text}
+    assert MemoryConfig(max_mb=333, environ=environ, limits=ROOMY).max_mb == 333
+
+
+def test_white_space_around_a_variable_does_not_count_and_0_is_the_profiles():
+    environ = {"MEMORY_PROFILE": " conservative\n", "MEMORY_MAX_HEAP_SIZE": " 512 ", "MEMORY_BATCH_SIZE": "0"}
+    config = MemoryConfig(batch_size=3, environ=environ, limits=ROOMY)
+    assert (config.profile, config.max_mb, config.batch_size) == ("conservative", 512, 16)
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "0", "512", " 512 ", "٥١٢", "4g", "-1", "nan", "1e3", "+5", "9" * 5000, "199"]
+)
+@pytest.mark.parametrize("name", ["MEMORY_PROFILE", "MEMORY_MAX_HEAP_SIZE", "MEMORY_BATCH_SIZE"])
+def test_the_client_and_the_daemon_refuse_the_same_variables(tmp_path, name, text):
+    def refused(build, errors):
+        try:
+            build()
+        except errors as error:
+            return name in str(error) and len(str(error)) < 300
+        return False
+
+    by_client = refused(lambda: load(tmp_path / "none", {name: text}), ConfigError)
+    assert refused(lambda: MemoryConfig.from_settings(SECTION, {name: text}, ROOMY), MemoryConfigError) == by_client
 
 
 def test_the_shipped_settings_are_the_defaults():
