@@ -16,9 +16,9 @@ MOUNTINFO = Path("/proc/self/mountinfo")
 
 # What changes on the other side (a server, a host, another node, the program behind FUSE) never passes this kernel's
 # inotify. `fuseblk` is a local disk, and fuse-overlayfs a container's own: there every change passes.
-EVENTLESS = frozenset(
+EVENTLESS = (
     "9p afs beegfs ceph cifs coda davfs drvfs fakeowner fuse gfs2 glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs"
-    " prl_fs pvfs2 smb2 smb3 smbfs vboxsf virtiofs vmhgfs wekafs".split()
+    " prl_fs pvfs2 smb2 smb3 smbfs vboxsf virtiofs vmhgfs wekafs"
 )
 TELLING_FUSE = frozenset({"fuse.fuse-overlayfs"})
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
@@ -26,7 +26,7 @@ _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 def is_eventless(fstype: str) -> bool:
     """Whether a file system of this type changes without telling."""
-    return fstype in EVENTLESS or (fstype.startswith("fuse.") and fstype not in TELLING_FUSE)
+    return fstype in EVENTLESS.split() or (fstype.startswith("fuse.") and fstype not in TELLING_FUSE)
 
 
 @dataclass(frozen=True, slots=True)

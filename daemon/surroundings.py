@@ -133,4 +133,4 @@ def _timer_of_the_wall_clock() -> int | None:
 def _arm(timer: int) -> bool:
     spec = _TimerSpec(0, 0, int(time.time()) + FAR_S, 0)
     flags = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET
-    return ctypes.CDLL(None).timerfd_settime(timer, flags, ctypes.byref(spec), None) == 0
+    return bool(ctypes.CDLL(None).timerfd_settime(timer, flags, ctypes.byref(spec), None) == 0)

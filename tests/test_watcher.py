@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from index_kit import SELECTION
+from namespace_kit import needs_namespaces, told_inside
+from service_kit import obey_permissions, permissions_bind
 
 from ctx42d.daemon.watcher import Watcher
 from ctx42d.indexer.selection import Selector
@@ -218,12 +220,69 @@ def test_a_cookie_in_vain_says_so(watched: Watched, eventually: Eventually) -> N
     eventually(lambda: watched.watcher.trouble() == "the folder of the watcher's cookies was removed")
 
 
-def test_a_root_that_is_moved_or_deleted_is_lost(watched: Watched, eventually: Eventually) -> None:
+def test_a_root_that_is_deleted_is_lost(watched: Watched, eventually: Eventually) -> None:
+    shutil.rmtree(watched.root)
+    eventually(lambda: ([ROOT_ID], "the root is gone") in watched.heard.losses)
+
+
+def test_a_root_that_is_moved_is_lost_and_what_happens_elsewhere_is_not_its(watched: Watched) -> None:
     moved = watched.root.with_name("moved")
     watched.root.rename(moved)
-    eventually(lambda: ([ROOT_ID], "the root was moved") in watched.heard.losses)
-    shutil.rmtree(moved)
-    eventually(lambda: ([ROOT_ID], "the root is gone") in watched.heard.losses)
+    watched.told()
+    assert watched.heard.losses == [([ROOT_ID], "the root was moved")]
+    (moved / "src" / "old.py").write_text("elsewhere\n")
+    assert watched.told() == set()
+    moved.rename(watched.root)
+    watched.scan()
+    (watched.root / "src" / "old.py").write_text("back\n")
+    assert watched.told() == {b"src/old.py"}
+
+
+def test_a_root_that_is_another_folder_without_an_event_is_lost_once(tmp_path: Path) -> None:
+    above = tmp_path.resolve() / "above"
+    above.mkdir()
+    tree = Watched(above)
+    try:
+        tree.watcher.look_at_roots()
+        assert tree.heard.losses == []
+        above.rename(tmp_path / "elsewhere")
+        (above / "tree").mkdir(parents=True)
+        tree.watcher.look_at_roots()
+        tree.watcher.look_at_roots()
+        assert tree.heard.losses == [([ROOT_ID], "the root is another folder now, or gone")]
+    finally:
+        tree.watcher.close()
+
+
+def test_reading_is_no_event(watched: Watched) -> None:
+    os.utime(watched.root / "src" / "old.py", (1, 1))  # an access time older than the last change: reading renews it
+    watched.told()
+    before = os.stat(watched.root / "src" / "old.py").st_atime_ns
+    assert (watched.root / "src" / "old.py").read_text() == "old\n"
+    assert b"src/old.py" in watched.scan()
+    with os.scandir(watched.root / "src") as entries:
+        assert len(list(entries)) == 2
+    assert watched.told() == set()
+    assert os.stat(watched.root / "src" / "old.py").st_atime_ns != before
+
+
+BIND_MOUNT = """
+import pathlib, subprocess
+from test_watcher import Watched
+tree = Watched(pathlib.Path(sys.argv[1]))
+(tree.root / "twin").mkdir()
+subprocess.run(["mount", "--bind", tree.root / "src", tree.root / "twin"], check=True)
+tree.scan()
+tree.told()
+(tree.root / "src" / "old.py").write_text("new")
+print(sorted(tree.told()))
+tree.watcher.close()
+"""
+
+
+@needs_namespaces
+def test_a_folder_shown_at_two_places_is_heard_at_both(tmp_path: Path) -> None:
+    assert told_inside(BIND_MOUNT, tmp_path) == ["[b'src/old.py', b'twin/old.py']"]
 
 
 def test_a_removed_root_is_silent(watched: Watched) -> None:
@@ -305,34 +364,89 @@ def test_an_overflow_of_the_kernels_queue_is_lost(watched: Watched, eventually: 
 
 
 FEW_WATCHES = """
-import sys, pathlib
-sys.path.insert(0, sys.argv[1])
+import pathlib
 limit = pathlib.Path("/proc/sys/user/max_inotify_watches")
-limit.write_text("3")  # of this user namespace alone: the jar, the root, one folder
+limit.write_text("5")  # the jar, and all folders but one
 from test_watcher import ROOT_ID, Watched
-tree = Watched(pathlib.Path(sys.argv[2]))
-few = tree.watcher.counts(ROOT_ID)
+folder = pathlib.Path(sys.argv[1])
+(folder / "tree/src/below/it").mkdir(parents=True)
+tree = Watched(folder)
+watcher, heard = tree.watcher, tree.heard
+print(watcher.counts(ROOT_ID), watcher.polled(ROOT_ID), heard.losses)
+tree.scan()
+print(len(heard.losses))
 limit.write_text("1000")
 tree.scan()
-more = tree.watcher.counts(ROOT_ID)
-print(few.watched, few.refused, more.watched, more.refused)
+print(watcher.counts(ROOT_ID), watcher.polled(ROOT_ID))
+(tree.root / "src/deep/new.py").write_text("x")
+print(tree.told())
 tree.watcher.close()
 """
 
 
-def has_user_namespaces() -> bool:
-    unshare = shutil.which("unshare")
-    command = [str(unshare), "--user", "--map-root-user", "true"]
-    return unshare is not None and subprocess.run(command, check=False, capture_output=True).returncode == 0
+@needs_namespaces
+def test_only_what_is_beyond_the_watch_limit_is_polled_and_watched_later(tmp_path: Path) -> None:
+    assert told_inside(FEW_WATCHES, tmp_path) == [
+        "WatchCounts(watched=4, polled=1, refused=1) {b'src/deep': 'watch limit'}"
+        " [([7], 'not every folder can be watched')]",
+        "1",
+        "WatchCounts(watched=5, polled=0, refused=0) {}",
+        "{b'src/deep/new.py'}",
+    ]
 
 
-@pytest.mark.skipif(not has_user_namespaces(), reason="a limit of our own needs a user namespace")
-def test_folders_beyond_the_watch_limit_are_counted_and_watched_later(tmp_path: Path) -> None:
-    program = [sys.executable, "-P", "-c", FEW_WATCHES, os.path.dirname(__file__), str(tmp_path)]
-    command = ["unshare", "--user", "--map-root-user", *program]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+@pytest.mark.skipif(os.getuid() == 0 and not permissions_bind(), reason="root can't give up its privilege here")
+@pytest.mark.second_uid
+def test_a_folder_that_becomes_unreadable_or_readable_is_looked_at(tmp_path: Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", PERMISSIONS, os.path.dirname(__file__), tmp_path],
+        preexec_fn=obey_permissions,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert told.stderr == ""
-    assert told.stdout == "2 1 3 0\n"
+    closed = "([7], 'the permissions of src/deep changed')"
+    assert told.stdout.splitlines() == [
+        "[]",  # its times alone
+        f"[{closed}]",
+        "1",
+        f"[{closed}]",
+        "{b'src/deep/x.py'}",
+        "[([7], 'the permissions of the root changed')]",
+    ]
+
+
+PERMISSIONS = """
+import os, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from test_watcher import ROOT_ID, Watched
+tree = Watched(pathlib.Path(sys.argv[2]))
+losses, deep = tree.heard.losses, tree.root / "src" / "deep"
+
+def say():
+    assert tree.watcher.cookie(20)
+    print(losses)
+    losses.clear()
+
+os.utime(deep)
+say()
+deep.chmod(0o000)
+say()
+tree.scan()
+print(len(tree.watcher._roots[ROOT_ID].unreadable))
+deep.chmod(0o755)
+say()
+tree.scan()
+tree.told()
+(deep / "x.py").write_text("x")
+print(tree.told())
+losses.clear()
+tree.root.chmod(0o000)
+say()
+tree.root.chmod(0o755)
+tree.watcher.close()
+"""
 
 
 def test_the_watcher_ends_when_closed(watched: Watched) -> None:
