@@ -20,7 +20,7 @@ RACY_NS = 2_000_000_000
 
 
 class RootUnavailable(Exception):
-    """The root is missing, can't be read, or is empty although it had files; the message says which."""
+    """The root is missing, can't be read, is another folder, or is empty although it had files; the message says."""
 
 
 @dataclass(slots=True)
@@ -67,12 +67,28 @@ def compare(
     found.gone = [relpath for relpath in left if not (kept and relpath.startswith(kept))]
     if found.gone:
         check_available(root, expects_files=True)
+        if not start and len(found.gone) == len(known):
+            _check_mounted(root, known)
     return found
+
+
+def _check_mounted(root: bytes, known: dict[bytes, KnownFile]) -> None:
+    """Raise RootUnavailable if none of the files that are known is there and the root is on another file system now."""
+    devices = {file.stamp.dev for file in known.values() if file.stamp}
+    if devices and os.stat(root).st_dev not in devices:
+        raise RootUnavailable(
+            f"{os.fsdecode(root)} has none of its files, and is on another file system than they were (unmounted?);"
+            " what was indexed is kept until it is back or removed"
+        )
 
 
 def check_available(root: bytes, *, expects_files: bool) -> None:
     """Raise RootUnavailable if a root is no folder that can be listed, or is empty where files are expected."""
     name = os.fsdecode(root)
+    if os.path.lexists(root) and os.path.realpath(root) != root:
+        raise RootUnavailable(
+            f"{name} is, or lies behind, a symbolic link now; what was indexed is kept until it is back or removed"
+        )
     try:
         with os.scandir(root) as entries:
             empty = next(entries, None) is None
