@@ -65,11 +65,37 @@ def compare(
             found.dirty.append(seen.relpath)
     kept = tuple(relpath + b"/" if relpath else b"" for relpath, _ in found.unreadable)
     found.gone = [relpath for relpath in left if not (kept and relpath.startswith(kept))]
+    for folder in _unmounted(root, {relpath: known[relpath] for relpath in found.gone}):
+        found.unreadable.append((folder, "empty, and no longer the file system that it was (unmounted?)"))
+        found.gone = [relpath for relpath in found.gone if not relpath.startswith(folder + b"/")]
     if found.gone:
         check_available(root, expects_files=True)
         if not start and len(found.gone) == len(known):
             _check_mounted(root, known)
     return found
+
+
+def _unmounted(root: bytes, gone: dict[bytes, KnownFile]) -> set[bytes]:
+    """Folders of a root that are empty and on another file system than the files that are gone from them."""
+    empty: dict[bytes, int | None] = {}  # the device of a folder that is there and empty
+    found = set()
+    for relpath, file in gone.items():
+        folder = os.path.dirname(relpath)
+        while folder and not os.path.isdir(os.path.join(root, folder)):
+            folder = os.path.dirname(folder)
+        if folder not in empty:
+            empty[folder] = _device_if_empty(os.path.join(root, folder)) if folder else None
+        if file.stamp and empty[folder] not in (None, file.stamp.dev):
+            found.add(folder)
+    return found
+
+
+def _device_if_empty(folder: bytes) -> int | None:
+    try:
+        with os.scandir(folder) as entries:
+            return None if next(entries, None) else os.stat(folder).st_dev
+    except OSError:
+        return None
 
 
 def _check_mounted(root: bytes, known: dict[bytes, KnownFile]) -> None:
