@@ -1,0 +1,58 @@
+"""What the service tells of its memory: each level once and with numbers, figures, and an hour that outlives it."""
+
+import re
+import sqlite3
+import sys
+from contextlib import closing
+from itertools import pairwise
+
+import pytest
+from service_kit import service, tree, wait_until
+
+from ctx42d.daemon.cli_memory import BLOCKS
+from ctx42d.daemon.memory_log import KEPT_ROWS
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a worker with the model is this large on Linux")
+
+CEILING = {"MEMORY_MAX_HEAP_SIZE": "200"}  # a worker with the model takes it from normal to elevated
+LEVEL = re.compile(r"memory (normal|elevated|critical|emergency): (\d+) MB of 200 \((\d+) %\)(.*)")
+
+
+def test_levels_are_logged_once_with_numbers_and_figures_and_samples_outlive_the_daemon(tmp_path):
+    with service(tmp_path / "home", "[worker]\nidle_seconds = 2.0\n", environ=CEILING) as home:
+        home.ok("up", tree(tmp_path / "tree", 60), "--wait", "deep")
+        wait_until(lambda: not home.workers())
+        wait_until(lambda: home.ask("status")["memory"]["level"] == "normal")
+        logged = [match for line in home.ok("logs", "-n", "1000").splitlines() if (match := LEVEL.search(line))]
+        levels = [match[1] for match in logged]
+        assert levels[0] == "elevated"
+        assert levels[-1] == "normal"
+        assert all(one != following for one, following in pairwise(levels))
+        assert all(int(match[3]) == pytest.approx(int(match[2]) / 2, abs=1) for match in logged)
+        assert re.search(r"embedder \d+ MB.*; normal again below 65 %$", logged[0][4])
+
+        memory = home.ask("status")["memory"]
+        assert memory["peak_mb"] >= int(logged[0][2])
+        assert memory["prediction"]["predictions"] > 0
+        home.ok("down")
+        with closing(sqlite3.connect(home.database)) as connection:
+            assert 1 <= connection.execute("SELECT count(*) FROM memory_samples").fetchone()[0] <= KEPT_ROWS
+            assert connection.execute("SELECT max(peak) FROM memory_samples").fetchone()[0] >= memory["peak_mb"] * 2**20
+            assert connection.execute("SELECT count(*) FROM meta WHERE key = 'predictor'").fetchone() == (1,)
+        home.ok("up")
+        shown = home.ok("status", "--memory")
+        (hour,) = re.findall(r"last hour \|(.{60})\| peak of each minute", shown)
+        assert max(hour) >= BLOCKS[5], "the last daemon's peak, above 70 % of the ceiling"
+
+
+def test_status_shows_every_figure_of_memory_with_its_process(tmp_path):
+    with service(tmp_path / "home") as home:
+        home.ok("up", tree(tmp_path / "tree", 12), "--wait", "deep")
+        home.ask("search", query="step of topic3", wait_deep_ms=60_000)
+        shown = home.ok("status", "--memory")
+        (pid,) = home.workers("embedder")
+    assert re.search(r"memory  \d+ of \d+ MB \(auto\), normal, peak \d+ MB", shown)
+    assert re.search(rf"embedder \(pid {pid}\) \d+ MB", shown)
+    assert re.search(r"gc runs \d+, refreshes \d+, recycles \d+, kills \d+", shown)
+    assert re.search(r"\d+ % of \d+ batches predicted within 20 % or 8 MB, [\d.]+ % needed more than that", shown)
+    assert re.search(r"last hour \|.{60}\| peak of each minute, full: the ceiling", shown)
