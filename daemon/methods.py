@@ -193,13 +193,13 @@ class Methods:
         roots = self._roots_at(path) if path is not None else self._engine.roots.all()
         with contextlib.suppress(SyncFailed):  # paused: what isn't indexed is a difference
             sync(self._engine, None, VERIFY_SYNC_S)
-        wrong = self._check_index() if params.index else check_references(self._engine.database)
         checked, problems = 0, list[Problem]()
         for root in roots:
             selector = self._engine.new_selector_of(root)
             below = _below(root, path) if path is not None else b""
             count, found = verify_root(self._engine.store, root.root_id, root.path, selector, below)
             checked, problems = checked + count, problems + found
+        wrong = self._check_index() if params.index else check_references(self._engine.database)
         differs = [{"path": str(self._engine.database.path), "problem": what} for what in wrong]
         differs += [{"path": os.fsdecode(problem.path), "problem": problem.what} for problem in problems]
         return {"clean": not differs, "checked": checked, "differs": differs}

@@ -29,7 +29,7 @@ from ctx42d.daemon import logs
 from ctx42d.daemon.config import Config, ConfigError, load
 from ctx42d.daemon.control import Control
 from ctx42d.daemon.engine import Engine, make_memory
-from ctx42d.daemon.methods import Methods
+from ctx42d.daemon.methods import SHUTDOWN_AFTER_S, Methods
 from ctx42d.daemon.notify import notify
 from ctx42d.daemon.paths import Paths, make_private, resolve
 from ctx42d.daemon.version import VERSION
@@ -130,7 +130,7 @@ def _run(paths: Paths, config: Config, *, ephemeral: bool) -> bool:
     search = config.section("search")
     methods = Methods(engine, stop.ask, default_k=search["default_k"], wait_deep_ms=search["wait_deep_ms"])
     control = Control(paths.socket, methods.call)
-    engine.start_again = stop.ask_again
+    engine.start_again = lambda: threading.Timer(SHUTDOWN_AFTER_S, stop.ask_again).start()
     engine.start()
     control.start()
     log.info("ctx42d %s, pid %d, at %s", VERSION, os.getpid(), paths.socket)

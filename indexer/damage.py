@@ -35,7 +35,7 @@ class CorruptDatabase(Exception):
 
 def is_damage(error: BaseException) -> bool:
     """Whether an error says that the file is damaged, and not that the disk is full or the statement wrong."""
-    if isinstance(error, CorruptDatabase):
+    if isinstance(error, CorruptDatabase) or getattr(error, "sqlite_errorname", "") == "SQLITE_IOERR_SHORT_READ":
         return True
     if isinstance(error, sqlite3.OperationalError):
         return any(word in str(error) for word in DAMAGE_WORDS)
