@@ -79,6 +79,7 @@ class EmbeddingService:
         """
         self._settings, self._deep = worker or WorkerSettings(), deep or DeepSettings()
         self._own_governor = governor is None
+        self._pid = os.getpid()
         self._governor = governor or Governor(memory_manager or MemoryManager(MemoryConfig()), self._settings)
         self.memory = self._governor.memory
         self._optimize = use_optimizer
@@ -104,8 +105,10 @@ class EmbeddingService:
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors, float32 (n, dims).
 
-        Raises EmbeddingFailed naming the first text that can't be embedded.
+        Raises EmbeddingFailed naming the first text that can't be embedded, TypeError for anything but texts, and
+        RuntimeError once closed, or in a process forked since.
         """
+        self._refuse_misuse(texts)
         vectors: list[NDArray[np.float32]] = []
         for start in range(0, len(texts), size := self.batch_size()):
             for i, result in enumerate(self.embed_rows(texts[start : start + size])):
@@ -157,6 +160,14 @@ class EmbeddingService:
         self.slot.close()
         if self._own_governor:
             self._governor.close()
+
+    def _refuse_misuse(self, texts: Sequence[str]) -> None:
+        if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+            raise TypeError("embed takes a list of texts: embed([text])")
+        if self.slot.closed:
+            raise RuntimeError("this EmbeddingService was closed")
+        if os.getpid() != self._pid:  # two processes on the same pipes would get each other's answers
+            raise RuntimeError(f"this EmbeddingService is of process {self._pid}: make another one after a fork")
 
     def _refresh_if_due(self) -> None:
         self._batches_since_start += 1

@@ -38,6 +38,15 @@ ALLOCATOR_ENVIRONMENT = {
 _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
 
 
+def _new_spawner() -> None:
+    global _spawner  # a forked child has the executor, but not its thread: it would wait for ever
+    _spawner = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_spawner)
+
+
 class WorkerDied(Exception):
     """The worker is gone; the message says why."""
 

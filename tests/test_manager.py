@@ -4,7 +4,6 @@ import gc
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 from recorded import MB, OWN, RecordedSystem
@@ -361,11 +360,3 @@ class MemoryManagerOfAChild:
     def __exit__(self, *_):
         self.child.kill()
         self.child.communicate()
-
-
-def test_the_documented_example_runs_and_says_what_it_says():
-    text = (Path(__file__).parents[1] / "docs" / "memory.md").read_text(encoding="utf-8")
-    example = text.partition("```python\n")[2].partition("```")[0]
-    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.startswith("(2, 384) float32\nnormal, ")
-    assert done.stderr == ""
