@@ -129,12 +129,8 @@ def service() -> EmbeddingService:
 
 
 def run(code: str) -> str:
-    environ = {
-        name: text for name, text in os.environ.items() if name != "PYTHONWARNINGS"
-    }  # forking with threads warns
-    return subprocess.run(
-        [sys.executable, "-c", PROGRAM + code], capture_output=True, text=True, check=True, timeout=90, env=environ
-    ).stdout
+    command = [sys.executable, "-c", PROGRAM + code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=90).stdout
 
 
 def test_the_documented_example_runs_and_says_what_it_says() -> None:
