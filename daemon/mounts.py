@@ -60,10 +60,10 @@ class MountTable:
             return cls(b"")
 
     def of(self, path: bytes) -> Mount | None:
-        """The mount that a path lies on. Follows what is mounted on what: a mount may hide older ones."""
+        """The mount that a path lies on. Goes down the path as the kernel does: a mount hides older ones below it."""
         found, on = None, self._on.get(0, [])
         while within := [mount for mount in on if mount is not found and _holds(mount.point, path)]:
-            found = max(reversed(within), key=lambda mount: len(mount.point))  # of two on one place: the later
+            found = min(reversed(within), key=lambda mount: len(mount.point))  # of two on one place: the later
             on = self._on.get(found.mount_id, [])
         return found
 
