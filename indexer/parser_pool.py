@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from ctx42d.indexer import wire
 from ctx42d.indexer.bisect import bisect
 from ctx42d.indexer.governor import Governor, Need, NotNow
@@ -26,10 +28,12 @@ BASE_BYTES = 8 * MB
 LARGEST_TIMES = 28
 PLAIN_TIMES = 6
 ALL_TIMES = 6
+FAILURES = (WorkerDied, WorkerRefusal)
 ORDINARY_FILE_BYTES = MB  # a configuration that lets in larger ones isn't left with one worker
 RECHECK_SECONDS = 0.5
 # What kills workers are files, which the queue holds back on its own: the next save must not wait for their sake.
 MOST_RESTART_DELAY_MS = 200
+MOST_REQUEST_SECONDS = 20.0  # a batch takes 0.1 to 0.5; for a busy machine
 
 
 def default_parsers(configured: int) -> int:
@@ -51,7 +55,11 @@ class ParserPool:
     ) -> None:
         self.width = default_parsers(settings.parse_workers)
         load = wire.Load(deep=False)
-        brisk = replace(settings, restart_max_delay_ms=min(settings.restart_max_delay_ms, MOST_RESTART_DELAY_MS))
+        brisk = replace(
+            settings,
+            restart_max_delay_ms=min(settings.restart_max_delay_ms, MOST_RESTART_DELAY_MS),
+            request_timeout_seconds=min(settings.request_timeout_seconds, MOST_REQUEST_SECONDS),
+        )
         self.slots = [WorkerSlot(f"parser {i + 1}", command, brisk, governor, load) for i in range(self.width)]
         self._governor = governor
         self._max_chars, self.max_file_bytes = max_chars, max_file_bytes
@@ -62,13 +70,16 @@ class ParserPool:
     def parse(self, files: Sequence[wire.FileToParse]) -> Iterator[wire.ParsedFile]:
         """Yield what became of each file.
 
-        A file that kills a worker on its own comes back as `failed`, with the reason; those that found no room in
-        memory as `unstable`: to be tried again (larger ones than are ordinary as `failed`: it may never come).
+        A file that fails on its own is cut without its syntax: better than not at all. One that fails even so comes
+        back as `failed`, with the reason; those that found no room in memory as `unstable`: to be tried again (larger
+        ones than are ordinary as `failed`: it may never come).
         """
         done: set[int] = set()
         index = self._take()
+        attempt = self._attempt(self.slots[index])
         try:
-            for file, result in bisect(files, self._attempt(self.slots[index]), (WorkerDied, WorkerRefusal)):
+            for file, found in bisect(files, attempt, FAILURES):
+                result = _alone(file, found, attempt) if isinstance(found, Exception) else found
                 done.add(file.key)
                 yield wire.ParsedFile(file.key, "failed", str(result)) if isinstance(result, Exception) else result
             self._governor.refresh_if_grown(self.slots[index])
@@ -134,6 +145,19 @@ class ParserPool:
         total = sum(file.size_bytes for file in files)
         least = max(_largest_bytes(file) + ALL_TIMES * file.size_bytes for file in files)
         return Need(BASE_BYTES + largest + ALL_TIMES * total, BASE_BYTES + least, len(files))
+
+
+def _alone(
+    file: wire.FileToParse, failure: Exception, attempt: Callable[[Sequence[wire.FileToParse]], list[wire.ParsedFile]]
+) -> wire.ParsedFile | Exception:
+    """Try a file that failed on its own once more if its worker may have died by chance, then without its syntax."""
+    again = [file] if isinstance(failure, WorkerDied) else []
+    for once_more in (*again, structs.replace(file, plain=True)):
+        try:
+            return attempt([once_more])[0]
+        except FAILURES as later:
+            failure = later.with_traceback(None)
+    return failure
 
 
 def _largest_bytes(file: wire.FileToParse) -> int:

@@ -26,7 +26,6 @@ UNSTABLE_RETRY_S = 0.2
 DEEP_GROUP = 64
 DEEP_ATTEMPTS = 3
 LARGE_BYTES = 2**18  # such a file is a batch of its own: where it kills a worker, no others have to be tried again
-SYNTAX_ATTEMPTS = 2  # a file that failed alone so often is cut at blank lines: better than not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +200,6 @@ class Pipeline:
             known_hash,
             included=view.selector.brought_back(lease.relpath),
             size_bytes=found.st_size,
-            plain=lease.attempts >= SYNTAX_ATTEMPTS,
         )
 
     def _commit(self, batch: _Batch, parsed: Iterable[ParsedFile]) -> int:
