@@ -174,12 +174,23 @@ class Engine:
             self.refresh_roots()
             roots, views = self.root_map, {}
             for root in roots.values():
-                nested = [other.path for other in roots.values() if other is not root and root.holds(other.path)]
-                views[root.root_id] = RootView(root.path, Selector(root.path, self.selection, nested))
+                nested = frozenset(o.path for o in roots.values() if o is not root and root.holds(o.path))
+                known = self.views.get(root.root_id)
+                if known is None or known.nested != nested:
+                    if known is not None:
+                        self.roots.request_rescan([root.root_id], "another root in it came or went")
+                    known = RootView(root.path, Selector(root.path, self.selection, nested), nested)
+                views[root.root_id] = known
                 self.watcher.add_root(root.root_id, root.path, views[root.root_id].selector)
             for gone in set(self.views) - set(views):
                 self.watcher.remove_root(gone)
             self.views = views
+
+    def look_outside(self) -> None:
+        """See whether ignore rules changed that no event tells of: then their roots are owed a scan."""
+        for root_id, view in self.views.items():
+            if view.selector.rules_changed_outside():
+                self.intake.lost([root_id], "ignore rules outside of it changed")
 
     def refresh_roots(self) -> None:
         """Take over the notes and times of the roots as the table has them now."""

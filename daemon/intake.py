@@ -161,13 +161,15 @@ class Intake:
             return
         by_root: dict[int, dict[bytes, None]] = {}
         try:
-            for root_id, relpath in keys:
-                paths = by_root.setdefault(root_id, {})
-                paths[relpath] = None
-                # A folder that was deleted, moved or replaced: whatever was indexed below it.
-                paths.update(dict.fromkeys(self._store.known_below(root_id, relpath)))
-            for root_id, relpaths in by_root.items():
-                self._queue.enqueue(root_id, relpaths, priority=SAVED)
+            with self._store.database.transaction():  # in which nobody else commits
+                for root_id, relpath in keys:
+                    paths = by_root.setdefault(root_id, {})
+                    paths[relpath] = None
+                    # A folder that was deleted, moved or replaced: whatever is indexed below it, or about to be.
+                    paths.update(dict.fromkeys(self._store.known_below(root_id, relpath)))
+                    paths.update(dict.fromkeys(self._queue.below(root_id, relpath)))
+                for root_id, relpaths in by_root.items():
+                    self._queue.enqueue(root_id, relpaths, priority=SAVED)
         except sqlite3.Error as error:
             self._trouble(f"changes can't be queued ({error}); they are kept in memory and tried again")
             with self._changed:

@@ -30,6 +30,7 @@ def sync(engine: Engine, root_id: int | None, timeout_s: float) -> bool:
         engine.jobs.wake("poll")
         if not _until(engine, deadline, lambda: engine.poller.answered(polls)):
             return False
+    engine.look_outside()
     if not _until(engine, deadline, lambda: _flushed(engine, root_id)):
         return False
     if not _until(engine, deadline, lambda: not _owed(engine, root_id)):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.pipeline import Lease
-from ctx42d.indexer.roots import REQUEST
+from ctx42d.indexer.roots import REQUEST, as_text
 
 # A path that waits keeps its place: a `sync` that began before it was saved again still has to wait for it.
 ENQUEUE = """
@@ -121,11 +121,11 @@ class WorkQueue:
     def leave_to_scan(self, lease: Lease, reason: str) -> None:
         """Its root is away: instead of the path, which nobody could get done, a scan of the root is owed."""
         with self._database.transaction() as connection:
-            connection.execute(REQUEST, (lease.root_id, reason, self._clock()))
+            connection.execute(REQUEST, (lease.root_id, as_text(reason), self._clock()))
             connection.execute("DELETE FROM queue WHERE root_id=? AND relpath=?", (lease.root_id, lease.relpath))
 
-    def fail(self, lease: Lease, reason: str) -> bool:
-        """The work on this very file failed: try again later, or quarantine it.
+    def fail(self, lease: Lease, reason: str, *, for_good: bool = False) -> bool:
+        """The work on this very file failed: try again later, or quarantine it (for_good: at once).
 
         Returns True if it is quarantined now.
         """
@@ -187,6 +187,15 @@ class WorkQueue:
         if row is None:
             return None, None
         return ("quarantined", row[0]) if row[0] else ("queued", None)
+
+    def below(self, root_id: int, relpath: bytes) -> list[bytes]:
+        """Paths below a folder (given without its slash) that have a row, whatever its state."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT relpath FROM queue WHERE root_id=? AND relpath >= ? AND relpath < ?",
+                (root_id, relpath + b"/", relpath + b"0"),
+            ).fetchall()
+        return [row[0] for row in rows]
 
     def quarantined(self) -> list[tuple[int, bytes, str]]:
         """Quarantined paths as (root id, relative path, reason)."""

@@ -22,11 +22,12 @@ _SETTING = re.compile(rb"^\s*([A-Za-z][\w-]*)\s*(?:=\s*(.*))?$")
 
 @dataclass(frozen=True, slots=True)
 class WorkTree:
-    """A git work tree: its top folder and the files with rules for all of it, the strongest first."""
+    """A git work tree: its top folder, the files with rules for all of it, the strongest first, and git's settings."""
 
     top: bytes
     exclude_files: tuple[bytes, ...]
     ignore_case: bool
+    settings_files: tuple[bytes, ...] = ()
 
 
 def work_tree_at(top: bytes, environ: Mapping[str, str]) -> WorkTree | None:
@@ -39,7 +40,8 @@ def work_tree_at(top: bytes, environ: Mapping[str, str]) -> WorkTree | None:
     # git reads the excludes file relative to the top of the work tree.
     excludes = os.path.join(top, _expanded(excludes, environ))
     ignore_case = settings.get(b"core.ignorecase", b"false").lower() in (b"true", b"yes", b"on", b"1")
-    return WorkTree(top, (os.path.join(common, b"info/exclude"), excludes), ignore_case)
+    exclude_files = os.path.join(common, b"info/exclude"), excludes
+    return WorkTree(top, exclude_files, ignore_case, tuple(_settings_files(common, environ)))
 
 
 def work_tree_around(folder: bytes, environ: Mapping[str, str]) -> WorkTree | None:
@@ -91,7 +93,8 @@ def _common_dir(folder: bytes) -> bytes | None:
     return os.path.normpath(os.path.join(git, common)) if common else git
 
 
-def _settings(common: bytes, environ: Mapping[str, str]) -> dict[bytes, bytes]:
+def _settings_files(common: bytes, environ: Mapping[str, str]) -> list[bytes]:
+    """The files of git's configuration, the strongest last."""
     files = [os.fsencode(environ.get("GIT_CONFIG_SYSTEM", "/etc/gitconfig"))]
     if environ.get("GIT_CONFIG_NOSYSTEM", "0").lower() in ("1", "true", "yes", "on"):
         files.clear()
@@ -99,8 +102,12 @@ def _settings(common: bytes, environ: Mapping[str, str]) -> dict[bytes, bytes]:
         files.append(os.fsencode(chosen))
     else:
         files += [os.path.join(_xdg_git(environ), b"config"), os.path.join(_home(environ), b".gitconfig")]
+    return [*files, os.path.join(common, b"config")]
+
+
+def _settings(common: bytes, environ: Mapping[str, str]) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
-    for file in [*files, os.path.join(common, b"config")]:
+    for file in _settings_files(common, environ):
         found.update(_read_config(file, environ, _MAX_INCLUDES))
     return found
 

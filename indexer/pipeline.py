@@ -6,6 +6,7 @@ rows to `store.py`, workers to `parser_pool.py` and `embedding.py`, and when to 
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import deque
@@ -63,10 +64,11 @@ class Queue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RootView:
-    """What the pipeline needs of a root."""
+    """What the pipeline needs of a root. `nested`: the roots in it, which its selector leaves to themselves."""
 
     path: bytes
     selector: Selector
+    nested: frozenset[bytes] = frozenset()
 
 
 @dataclass(slots=True)
@@ -178,7 +180,7 @@ class Pipeline:
 
     def _decide(self, key: int, lease: Lease, view: RootView) -> FileToParse | Callable[[], object] | None:
         path = os.path.join(view.path, lease.relpath)
-        if view.selector.why_not(lease.relpath):
+        if view.selector.why_not(lease.relpath) or _is_behind_link(path):
             return lambda: self._forget(lease)
         try:
             found = os.lstat(path)
@@ -207,12 +209,16 @@ class Pipeline:
             for decide in batch.decided:
                 decide()
             for result in parsed:
-                lease, _ = batch.to_parse[result.key]
-                self._settle(lease, result)
+                lease, file = batch.to_parse[result.key]
+                self._settle(lease, result, file.seen)
         return len(batch.decided) + len(batch.to_parse)
 
-    def _settle(self, lease: Lease, result: ParsedFile) -> None:
-        if lease.root_id not in self._roots():  # removed meanwhile, with all its rows
+    def _settle(self, lease: Lease, result: ParsedFile, seen: FileStamp | None) -> None:
+        view = self._roots().get(lease.root_id)
+        if view is None:  # removed meanwhile, with all its rows
+            return
+        if view.selector.why_not(lease.relpath):  # a rule came meanwhile; a scan that knows it may be over
+            self._forget(lease)
             return
         if result.outcome == "unstable":
             self._queue.retry(lease, delay_s=UNSTABLE_RETRY_S)
@@ -263,3 +269,12 @@ class Pipeline:
         self._store.put_deep(rows, errors)
         if postponed is not None:
             raise postponed
+
+
+def _is_behind_link(path: bytes) -> bool:
+    """Whether a folder on the way is a symbolic link by now: what lies behind it is no part of the root."""
+    folder = os.path.dirname(path)
+    try:
+        return os.path.realpath(folder, strict=True) != folder
+    except OSError as error:
+        return error.errno == errno.ELOOP  # anything else is said of the path itself

@@ -114,12 +114,12 @@ class Roots:
     def set_note(self, root_id: int, note: str) -> None:
         """Say why a root can't be indexed, or "" when it can."""
         with self._database.transaction() as connection:
-            connection.execute("UPDATE roots SET note = ? WHERE id = ?", (note or None, root_id))
+            connection.execute("UPDATE roots SET note = ? WHERE id = ?", (as_text(note) or None, root_id))
 
     def request_rescan(self, root_ids: Iterable[int], reason: str) -> None:
         """Leave a durable request for a scan."""
         with self._database.transaction() as connection:
-            connection.executemany(REQUEST, [(root_id, reason, time.time()) for root_id in root_ids])
+            connection.executemany(REQUEST, [(root_id, as_text(reason), time.time()) for root_id in root_ids])
 
     def rescans(self) -> list[Rescan]:
         """Scans that are owed, oldest first."""
@@ -176,6 +176,11 @@ class Roots:
     def _read(self) -> list[Any]:
         entries = json.loads(self._sidecar.read_text())
         return entries if isinstance(entries, list) else []
+
+
+def as_text(sentence: str) -> str:
+    """Return a sentence as SQLite takes it: a path in it need not be UTF-8."""
+    return sentence.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _listed(path: bytes, bundle: bytes) -> str | dict[str, str]:

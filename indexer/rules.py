@@ -29,6 +29,7 @@ from ctx42d.indexer.credentials import FOLDERS_THAT_MATTER, why_secret_folder, w
 from ctx42d.indexer.defaults import MARKERS, why_marked, why_not_file, why_not_folder, why_repository
 from ctx42d.indexer.gitignore import Frame
 from ctx42d.indexer.gitrepo import work_tree_around, work_tree_at
+from ctx42d.indexer.outside_rules import OutsideRules
 from ctx42d.indexer.rulefiles import (
     GIT_RULES,
     Frames,
@@ -123,8 +124,8 @@ class RuleBook:
     """The rules of one root. Safe to use from several threads.
 
     Rules inside the root are read once, and again after `forget`; rules outside it (ancestors' .gitignore,
-    info/exclude, git's configuration) again after `forget(b"")`. `environ` says where the user's git configuration
-    lies.
+    info/exclude, git's configuration) again after `forget(b"")`: no event tells of them, `changed_outside` does.
+    `environ` says where the user's git configuration lies.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class RuleBook:
         self._included = rules_of_patterns(settings.include, "selection.include")
         self._folders: dict[bytes, Folder] = {}
         self._turn = 0  # counts `forget`: what was read before it isn't remembered after it
+        self._outside = OutsideRules()
 
     def path(self, relpath: bytes) -> bytes:
         """The absolute path."""
@@ -147,10 +149,16 @@ class RuleBook:
     def forget(self, reldir: bytes) -> None:
         """Read the rules in this folder and below again when they are next asked for."""
         self._turn += 1
+        if not reldir:
+            self._outside = OutsideRules()
         below = reldir + b"/" if reldir else b""
         for known in list(self._folders):
             if known == reldir or known.startswith(below):
                 self._folders.pop(known, None)
+
+    def changed_outside(self) -> bool:
+        """Whether rules that lie in no folder of the root are others than those that were read."""
+        return self._outside.changed()
 
     def folder(self, reldir: bytes) -> Folder:
         """What is known about a folder; what isn't is looked up on the disk, from the top down."""
@@ -206,6 +214,8 @@ class RuleBook:
     def _open_top(self, names: Set[bytes], on_error: OnError) -> Folder:
         root = self.path(b"")
         tree = work_tree_around(root, self._environ) if self._gitignore else None
+        if self._gitignore:
+            self._outside.note_above(tree, root, self._environ)
         above = None if tree is None else rules_from_above(tree, root, on_error)
         ignore_case = tree is not None and above is not None and tree.ignore_case
         return _with_path_frames(
@@ -231,6 +241,7 @@ class RuleBook:
         folder = _inherited(parent, name)
         folder.verdicts = {}
         if self._gitignore and b".git" in names and (tree := work_tree_at(path, self._environ)):
+            self._outside.note(tree)
             folder.git, folder.in_git, folder.ignore_case = rules_of_tree(tree, on_error), True, tree.ignore_case
         folder.own = (*self._own_rules(reldir, names, on_error), *folder.own)
         folder.git = (*self._git_rules(reldir, names, on_error, ignore_case=folder.ignore_case), *folder.git)

@@ -65,6 +65,13 @@ class Selector:
         """Read the rules in this folder and below again when they are next asked for."""
         self._rules.forget(reldir)
 
+    def rules_changed_outside(self) -> bool:
+        """Whether rules changed that no event tells of: info/exclude, git's configuration, .gitignore above the root.
+
+        Then the root has to be walked again. Cheap: reads the few files there are.
+        """
+        return self._rules.changed_outside()
+
     def why_not(self, relpath: bytes, *, is_dir: bool = False) -> str | None:
         """Why a path is left out, None if it belongs as far as names and rules say.
 
