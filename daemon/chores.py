@@ -23,7 +23,7 @@ from ctx42d.indexer import words
 from ctx42d.indexer.damage import is_damage
 from ctx42d.indexer.governor import NotNow
 from ctx42d.indexer.worker_slot import BrokenBundle
-from ctx42d.memory.pressure import Pressure
+from ctx42d.memory.pressure import Pressure, resume_words
 
 if TYPE_CHECKING:
     from ctx42d.daemon.engine import Engine
@@ -162,7 +162,11 @@ class Chores:
 
     def _follow_outside(self, pressure: Pressure) -> None:
         if pressure.outside:
-            self._engine.notes["outside"] = f"indexing waits for other programs' memory: {pressure.reason}"
+            resumes = resume_words(self._engine.memory.config.outside_marks)
+            self._engine.notes["outside"] = (
+                f"indexing waits for other programs' memory: {pressure.reason}; it {resumes} "
+                "(memory.available_floor_mb, memory.stall_percent)"
+            )
             return
         self._engine.notes.pop("outside", None)
         if self._held_up and not self._engine.stopping:

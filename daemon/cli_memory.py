@@ -16,6 +16,8 @@ def memory_lines(status: Mapping[str, Any]) -> list[str]:
     lines = [f"daemon {memory['daemon_mb']:.0f} MB, workers {memory['worker_mb']:.0f} MB"]
     lines += [f"{p['role']} (pid {p['pid']}) {p['mb']:.0f} MB" for p in status.get("processes", [])]
     lines.append(", ".join(f"{name.replace('_', ' ')} {memory[name]}" for name in _COUNTS))
+    if around := _around(memory):
+        lines.append(around)
     if (trend := memory.get("trend")) and trend["span_s"] >= TREND_SECONDS:
         lines.append(f"trend {trend['mb_per_hour']:+.1f} MB/h, its floor {trend['floor_mb_per_hour']:+.1f} MB/h")
     if (prediction := memory.get("prediction")) and prediction["predictions"]:
@@ -27,6 +29,19 @@ def memory_lines(status: Mapping[str, Any]) -> list[str]:
         lines.append(f"last hour |{drawn(timeline, memory['limit_mb'])}| peak of each minute, full: the ceiling")
     lines += [f"advice: {one_line(sentence)}" for sentence in memory.get("recommendations", [])]
     return [f"        {line}" for line in lines]
+
+
+def _around(memory: Mapping[str, Any]) -> str:
+    parts = []
+    if (left := memory.get("available_mb")) is not None:
+        parts.append(f"the machine has {left:.0f} MB left")
+    if group := memory.get("cgroup"):
+        limit = "no limit" if group["limit_mb"] is None else f"{group['limit_mb']:.0f} MB, {group['left_mb']:.0f} left"
+        parts.append(f"control group (v{group['version']}) {group['used_mb']:.0f} MB of {limit}")
+        parts += [f"{group['oom_kills']} killed by the kernel in it"] if group["oom_kills"] else []
+    if (stall := memory.get("stall_percent")) is not None:
+        parts.append(f"programs waited for memory {stall:.0f} % of the last 10 s")
+    return ", ".join(parts)
 
 
 def drawn(timeline: Sequence[Sequence[float]], limit_mb: float) -> str:

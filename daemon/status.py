@@ -15,6 +15,7 @@ from ctx42d.daemon.config import ENVIRONMENT
 from ctx42d.daemon.engine import Engine
 from ctx42d.daemon.version import VERSION
 from ctx42d.indexer.roots import Root
+from ctx42d.memory.probe import Outside
 
 T = TypeVar("T")
 MB = 2**20
@@ -182,7 +183,7 @@ class Status:
             "recycles": stats.recycles,
             "kills": stats.kills,
             "outside": stats.outside,
-            "available_mb": None if stats.available_bytes is None else _mb(stats.available_bytes),
+            **_around(stats.surroundings),
             "prediction": {
                 "predictions": stats.prediction.predictions,
                 "within": round(stats.prediction.within, 4),
@@ -272,6 +273,23 @@ class Status:
             return None
         rate = (done - stood) / (now - began) if now > began else 0.0
         return round((total - done) / rate, 1) if rate else None
+
+
+def _around(outside: Outside) -> dict[str, Any]:
+    """What the machine and our control group have left; null: the system doesn't say."""
+    group = outside.cgroup
+    return {
+        "available_mb": None if outside.available_bytes is None else _mb(outside.available_bytes),
+        "stall_percent": outside.stall_percent,
+        "cgroup": group
+        and {
+            "version": group.version,
+            "used_mb": _mb(group.usage_bytes),
+            "limit_mb": None if group.limit_bytes is None else _mb(group.limit_bytes),
+            "left_mb": None if group.headroom_bytes is None else _mb(group.headroom_bytes),
+            "oom_kills": group.oom_kills,
+        },
+    }
 
 
 def _mb(amount_bytes: int) -> float:

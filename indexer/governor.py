@@ -243,7 +243,8 @@ class Governor:
         pressure = self.memory.recent_pressure()
         if pid and pressure.should_recycle and self._would_shrink(pid):
             return Admission.RECYCLE
-        return Admission.WAIT if pressure.outside and not urgent else decision
+        # While the machine is short no worker is started, not even for a question: it is answered without one.
+        return Admission.WAIT if pressure.outside and not (urgent and pid) else decision
 
     def _would_shrink(self, pid: int) -> bool:
         return self.memory.batches(pid) > 0 and self.memory.floor_growth_bytes(pid) >= WORTH_A_START_BYTES

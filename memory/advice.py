@@ -13,8 +13,9 @@ from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.history import Trend
 from ctx42d.memory.levels import Level
 from ctx42d.memory.predictor import Accuracy
-from ctx42d.memory.probe import ProcessUse
-from ctx42d.memory.profiles import MB
+from ctx42d.memory.pressure import outside_words, resume_words
+from ctx42d.memory.probe import Outside, ProcessUse
+from ctx42d.memory.profiles import AUTO_MOST_MB, MB
 
 OFTEN = 0.25
 LEAK_MB_PER_HOUR = 5.0
@@ -26,7 +27,10 @@ ROOMY = 8  # times the peak
 
 @dataclass(frozen=True, slots=True)
 class MemoryStats:
-    """Everything `status --memory` shows. `prediction`: how the predicted peaks compared with the observed ones."""
+    """Everything `status --memory` shows. `prediction`: how the predicted peaks compared with the observed ones.
+
+    `surroundings`: what the machine and the container have left.
+    """
 
     profile: str
     level: Level
@@ -37,8 +41,7 @@ class MemoryStats:
     worker_bytes: int
     peak_bytes: int
     processes: tuple[ProcessUse, ...]
-    available_bytes: int | None
-    stall_percent: float | None
+    surroundings: Outside
     gc_runs: int
     gc_freed_bytes: int
     refreshes: int
@@ -50,15 +53,29 @@ class MemoryStats:
 
 def advise(config: MemoryConfig, stats: MemoryStats, share_above_warning: float) -> tuple[str, ...]:
     """Return what to change, most urgent first. `share_above_warning`: of the samples kept, 0..1."""
-    return (*_ceiling(config, stats, share_above_warning), *_machine(stats), *_leak(stats), *_predictions(stats))
+    return (
+        *_machine(config, stats),
+        *_ceiling(config, stats, share_above_warning),
+        *_leak(stats),
+        *_predictions(stats),
+    )
+
+
+def _machine(config: MemoryConfig, stats: MemoryStats) -> Iterator[str]:
+    if stats.outside:
+        yield (
+            f"{outside_words(stats.surroundings)}: bulk work is paused and {resume_words(config.outside_marks)}; "
+            f"end programs that aren't needed, or lower memory.available_floor_mb (now {config.available_floor_mb})"
+        )
 
 
 def _ceiling(config: MemoryConfig, stats: MemoryStats, share_above: float) -> Iterator[str]:
     yield from config.notes
-    larger = "raise memory.max_mb (MEMORY_MAX_HEAP_SIZE)"
+    larger = "raise that limit" if config.notes else "raise memory.max_mb (MEMORY_MAX_HEAP_SIZE)"
     if stats.kills:
+        times = "once" if stats.kills == 1 else f"{stats.kills} times"
         yield (
-            f"workers were killed {stats.kills} times at 95 % of {config.max_mb} MB: {larger}, "
+            f"a worker was killed {times} at 95 % of {config.max_mb} MB: {larger}, "
             f"or lower memory.batch_size (now {config.batch_size})"
         )
     if share_above >= OFTEN:
@@ -66,26 +83,28 @@ def _ceiling(config: MemoryConfig, stats: MemoryStats, share_above: float) -> It
             f"usage was above the warning mark ({config.warning_ratio * 100:.0f} % of {config.max_mb} MB) for "
             f"{share_above * 100:.0f} % of the last {_span(stats.trend.span_seconds)}, which halves batches: {larger}"
         )
-    if stats.trend.span_seconds >= LEAK_SECONDS and stats.peak_bytes * ROOMY < stats.limit_bytes:
+    if _much_too_roomy(config, stats):
         yield (
             f"the peak was {stats.peak_bytes / MB:.0f} MB of {config.max_mb}: "
             f"MEMORY_PROFILE=auto, or a lower memory.max_mb, would do"
         )
 
 
-def _machine(stats: MemoryStats) -> Iterator[str]:
-    if stats.outside:
-        left = f" ({stats.available_bytes / MB:.0f} MB are left)" if stats.available_bytes is not None else ""
-        yield f"other programs need the machine's memory{left}: bulk work is paused until they have enough"
+def _much_too_roomy(config: MemoryConfig, stats: MemoryStats) -> bool:
+    worked = stats.trend.span_seconds >= LEAK_SECONDS and stats.prediction.predictions >= MANY_PREDICTIONS
+    return worked and config.max_mb > AUTO_MOST_MB and stats.peak_bytes * ROOMY < stats.limit_bytes
 
 
 def _leak(stats: MemoryStats) -> Iterator[str]:
-    rise, span = stats.trend.floor_mb_per_hour, stats.trend.span_seconds
-    if span >= LEAK_SECONDS and rise >= LEAK_MB_PER_HOUR:
-        yield (
-            f"the floor of memory rose by {rise:.0f} MB an hour over the last {_span(span)}: "
-            "lower worker.refresh_batches or worker.refresh_growth_mb"
-        )
+    trend = stats.trend
+    rise = min(trend.floor_mb_per_hour, trend.late_floor_mb_per_hour)  # a start, or a new root, is over at half-time
+    if trend.span_seconds < LEAK_SECONDS or rise < LEAK_MB_PER_HOUR:
+        return
+    if trend.own_floor_mb_per_hour > rise / 2:
+        what, remedy = "the daemon's own memory", "`ctx42d restart` gives it back, and it is worth a bug report"
+    else:
+        what, remedy = "the workers' memory", "lower worker.refresh_batches or worker.refresh_growth_mb"
+    yield f"{what} rises by {rise:.0f} MB an hour, for {_span(trend.span_seconds)} now: {remedy}"
 
 
 def _predictions(stats: MemoryStats) -> Iterator[str]:

@@ -13,7 +13,7 @@ UNLIMITED = 2**60
 
 @dataclass(frozen=True, slots=True)
 class CgroupUse:
-    """One look at the group that binds. `reclaimable_bytes` of its usage are idle page cache."""
+    """One look at the group that has least left. `reclaimable_bytes` of its usage are idle page cache."""
 
     version: int
     usage_bytes: int
@@ -49,19 +49,27 @@ class Cgroup:
         self._names = _V2 if version == 2 else _V1
 
     def use(self) -> CgroupUse | None:
-        """Read the group with the tightest limit, or our own if none has one. None: the group is gone."""
-        limits = [(limit, folder) for folder in self._folders if (limit := self._limit(folder)) is not None]
-        limit, folder = min(limits, key=lambda pair: pair[0]) if limits else (None, self._folders[0])
-        usage = _number(folder / self._names.usage)
+        """Read the group that has least left, others in it count too, or our own if none is limited. None: gone."""
+        uses = [use for folder in self._folders if (use := self._read(folder)) is not None]
+        limited = [use for use in uses if use.limit_bytes is not None]
+        return min(limited, key=lambda use: use.headroom_bytes or 0) if limited else next(iter(uses), None)
+
+    def limit_bytes(self) -> int | None:
+        """Return the tightest limit of our group and those above it; None: unlimited."""
+        return min((limit for folder in self._folders if (limit := self._limit(folder)) is not None), default=None)
+
+    def _read(self, folder: Path) -> CgroupUse | None:
+        usage, limit = _number(folder / self._names.usage), self._limit(folder)
         if usage is None:
             return None
         reclaimable = _entry(folder / "memory.stat", self._names.reclaimable)
-        kills = _entry(folder / self._names.oom_file, "oom_kill")
-        return CgroupUse(self.version, usage, reclaimable, limit, kills)
+        return CgroupUse(self.version, usage, reclaimable, limit, _entry(folder / self._names.oom_file, "oom_kill"))
 
     def _limit(self, folder: Path) -> int | None:
-        found = [n for name in self._names.limits if (n := _number(folder / name)) is not None and n < UNLIMITED]
-        return min(found, default=None)
+        said = [_number(folder / name) for name in self._names.limits]
+        if self.version == 1:  # also of groups above that aren't mounted in a container
+            said.append(_entry(folder / "memory.stat", "hierarchical_memory_limit") or None)
+        return min((limit for limit in said if limit is not None and limit < UNLIMITED), default=None)
 
 
 def find(proc: Path, mount: Path) -> Cgroup | None:

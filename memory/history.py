@@ -9,7 +9,7 @@ thread-safe: `manager.py` holds the lock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ctx42d.memory.profiles import MB
@@ -31,12 +31,17 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The line through the samples. Slopes are 0.0 with fewer than two samples (floors: two windows)."""
+    """The line through the samples. Slopes are 0.0 with fewer than two samples (floors: two windows).
+
+    `late_floor_mb_per_hour`: of the second half of the time; `own_floor_mb_per_hour`: of the daemon alone.
+    """
 
     mb_per_hour: float
     floor_mb_per_hour: float
     span_seconds: float
     samples: int
+    late_floor_mb_per_hour: float = 0.0
+    own_floor_mb_per_hour: float = 0.0
 
 
 class History:
@@ -81,7 +86,16 @@ class History:
             return Trend(0.0, 0.0, 0.0, 0)
         points = [(s.at_seconds, float(s.used_bytes)) for s in samples]
         span = samples[-1].at_seconds - samples[0].at_seconds
-        return Trend(_mb_per_hour(points), _mb_per_hour(_floors(samples, span)), span, len(samples))
+        floors = _floors(samples, span, lambda sample: sample.low_bytes)
+        middle = samples[0].at_seconds + span / 2
+        return Trend(
+            mb_per_hour=_mb_per_hour(points),
+            floor_mb_per_hour=_mb_per_hour(floors),
+            span_seconds=span,
+            samples=len(samples),
+            late_floor_mb_per_hour=_mb_per_hour([floor for floor in floors if floor[0] >= middle]),
+            own_floor_mb_per_hour=_mb_per_hour(_floors(samples, span, lambda sample: sample.own_low_bytes)),
+        )
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
@@ -98,11 +112,11 @@ def _mb_per_hour(points: Sequence[tuple[float, float]]) -> float:
     return slope(points) * SECONDS_PER_HOUR / MB
 
 
-def _floors(samples: Sequence[Sample], span: float) -> list[tuple[float, float]]:
+def _floors(samples: Sequence[Sample], span: float, low: Callable[[Sample], int]) -> list[tuple[float, float]]:
     width = span / FLOOR_WINDOWS or 1.0
     lowest: dict[int, Sample] = {}
     for sample in samples:
         window = min(FLOOR_WINDOWS - 1, int((sample.at_seconds - samples[0].at_seconds) / width))
-        if window not in lowest or sample.low_bytes < lowest[window].low_bytes:
+        if window not in lowest or low(sample) < low(lowest[window]):
             lowest[window] = sample
-    return [(sample.at_seconds, float(sample.low_bytes)) for sample in lowest.values()]
+    return [(sample.at_seconds, float(low(sample))) for sample in lowest.values()]

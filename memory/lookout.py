@@ -7,6 +7,7 @@ when garbage was last collected; and tells each change of state once. Thread-saf
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -48,6 +49,7 @@ class Lookout:
         self._last: tuple[Reading, Pressure] | None = None
         self._bound: Reading | None = None
         self._outdated = False
+        self._outside_at = -math.inf  # when the rest of the machine was last looked at
         self._quick_looks = 0
         self._gc_at, self._gc_young = clock(), young_collections()
 
@@ -63,7 +65,11 @@ class Lookout:
             exact = self._quick_looks % EXACT_EVERY == 0
         mark = 0 if exact else int(self._config.ceiling_bytes * self._config.marks.ends_below(Level.ELEVATED))
         reading = self._probe.processes_below(self._roles(), mark)
-        return self._judge(reading)[1] if reading else None
+        if reading is None:
+            return None
+        if reading.taken_at_seconds - self._outside_at > RECENT_SECONDS:  # while work goes on nobody else may look
+            reading = replace(reading, outside=self._probe.outside())
+        return self._judge(reading)[1]
 
     def recent(self) -> tuple[Reading, Pressure]:
         """Return the last look if it is at most a second old and of the same processes, else look."""
@@ -118,7 +124,9 @@ class Lookout:
 
     def _judge(self, reading: Reading) -> tuple[Reading, Pressure]:
         with self._changed:
-            if reading.outside == Outside() and self._last:  # only the processes were looked at
+            if reading.outside != Outside():
+                self._outside_at = reading.taken_at_seconds
+            elif self._last:  # only the processes were looked at
                 reading = replace(reading, outside=self._last[0].outside)
             pressure = judge(reading, self._before(reading), self._config)
             sentences = self._transitions(pressure, reading)

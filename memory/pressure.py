@@ -75,9 +75,14 @@ def judge(reading: Reading, before: Before, config: MemoryConfig) -> Pressure:
 
 def left_bytes(outside: Outside) -> int | None:
     """Return what the machine or, if that is less, the container has left; None if neither says."""
+    left = _left(outside)
+    return left[0] if left else None
+
+
+def _left(outside: Outside) -> tuple[int, str] | None:
     in_group = outside.cgroup.headroom_bytes if outside.cgroup else None
-    known = [left for left in (outside.available_bytes, in_group) if left is not None]
-    return min(known, default=None)
+    said = ((outside.available_bytes, "the machine"), (in_group, "the container"))
+    return min(((left, whose) for left, whose in said if left is not None), default=None)
 
 
 def usage_words(used_bytes: int, limit_bytes: int) -> str:
@@ -87,8 +92,8 @@ def usage_words(used_bytes: int, limit_bytes: int) -> str:
 
 def outside_words(outside: Outside) -> str:
     """Return what the rest of the machine leaves, in words."""
-    left, stall = left_bytes(outside), outside.stall_percent
-    words = [f"the machine has {left / MB:.0f} MB left"] if left is not None else []
+    left, stall = _left(outside), outside.stall_percent
+    words = [f"{left[1]} has {left[0] / MB:.0f} MB left"] if left else []
     words += [f"programs waited for memory {stall:.0f} % of the last 10 s"] if stall else []
     return ", ".join(words) or "the rest of the machine is short of memory"
 
@@ -111,6 +116,10 @@ def level_sentence(pressure: Pressure, reading: Reading, marks: Marks, own_role:
 def outside_sentence(gripped: bool, outside: Outside, marks: OutsideMarks) -> str:
     """Return the line logged when the rest of the machine grips the brake, or lets go of it."""
     if gripped:
-        wanted = f"resumes from {marks.enough_bytes / MB:.0f} MB left and below {marks.stall_percent / 2:.0f} % waiting"
-        return f"memory: {outside_words(outside)}: bulk work paused; {wanted}"
+        return f"memory: {outside_words(outside)}: bulk work paused; {resume_words(marks)}"
     return f"memory: {outside_words(outside)}: bulk work resumes"
+
+
+def resume_words(marks: OutsideMarks) -> str:
+    """Return from when on bulk work goes on that waits for the rest of the machine."""
+    return f"resumes from {marks.enough_bytes / MB:.0f} MB left and below {marks.stall_percent / 2:.0f} % waiting"

@@ -152,9 +152,8 @@ class Probe:
 
     def limits(self) -> Limits:
         """Look at what this process is allowed."""
-        use = self._cgroup.use() if self._cgroup else None
-        total = self._meminfo().get("MemTotal")
-        return Limits(total, use.limit_bytes if use else None, _rlimit())
+        in_group = self._cgroup.limit_bytes() if self._cgroup else None
+        return Limits(self._meminfo().get("MemTotal"), in_group, _rlimit())
 
     def _uses(self, processes: Mapping[int, str]) -> tuple[ProcessUse, ...]:
         return tuple(ProcessUse(pid, role, self._of_process(pid)) for pid, role in processes.items())

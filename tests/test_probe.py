@@ -1,5 +1,6 @@
 """The probe, on recorded systems and on the real one."""
 
+import errno
 import os
 import struct
 import subprocess
@@ -105,6 +106,39 @@ def test_in_a_container_the_mount_is_the_group(system):
     system.cgroup_file("memory/memory.limit_in_bytes", f"{400 * MB}\n")
     use = system.probe().outside().cgroup
     assert (use.version, use.limit_bytes) == (1, 400 * MB)
+
+
+def test_the_group_above_counts_with_what_others_in_it_use(system):
+    system.membership("0::/user.slice/ctx42d.service\n")
+    for folder, used, most in (("user.slice/", 1990, 2000), ("user.slice/ctx42d.service/", 100, 1000)):
+        system.cgroup_file(f"{folder}memory.current", f"{used * MB}\n")
+        system.cgroup_file(f"{folder}memory.max", f"{most * MB}\n")
+    assert system.probe().outside().cgroup.headroom_bytes == 10 * MB
+    assert system.probe().limits().cgroup_bytes == 1000 * MB
+
+
+def test_in_a_container_of_v1_the_limits_above_the_mount_count(system):
+    system.membership("4:memory:/docker/f6b75406\n")
+    system.cgroup_file("memory/memory.usage_in_bytes", f"{10 * MB}\n")
+    system.cgroup_file("memory/memory.limit_in_bytes", "9223372036854771712\n")
+    system.cgroup_file("memory/memory.stat", f"cache 1\nhierarchical_memory_limit {300 * MB}\n")
+    assert system.probe().limits().cgroup_bytes == 300 * MB
+    assert system.probe().outside().cgroup.headroom_bytes == 290 * MB
+    system.cgroup_file("memory/memory.stat", "hierarchical_memory_limit 9223372036854771712\n")
+    assert system.probe().limits().cgroup_bytes is None
+
+
+def test_without_permission_for_the_exact_size_the_resident_one_counts(system, monkeypatch):
+    system.process(77, pss_mb=80, rss_mb=100)
+    rollup, really = str(system.proc / "77" / "smaps_rollup"), os.open
+
+    def refuse(path, *arguments, **options):
+        if path == rollup:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return really(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert system.probe().process_bytes(77) == 100 * MB
 
 
 def test_cgroup_v1_says_unlimited_with_a_huge_number(system):
