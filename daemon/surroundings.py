@@ -83,10 +83,9 @@ class Surroundings:
                     return
                 if mounts in news:
                     _call(self._mounts_changed)
-                if timer in news or timer is None:
-                    if timer is not None:
-                        _arm(timer)
-                    _call(self._clock_set)
+                if timer is not None and timer in news:
+                    _arm(timer)
+                _call(self._clock_set)  # to look at the clock costs nothing
 
 
 def _call(callback: Callable[[], None]) -> None:
