@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.pipeline import Lease
 from ctx42d.indexer.roots import REQUEST, as_text
+from ctx42d.indexer.store import ABOVE_ALL_PATHS
 
 # A path that waits keeps its place: a `sync` that began before it was saved again still has to wait for it.
 ENQUEUE = """
@@ -26,9 +27,11 @@ ON CONFLICT (root_id, relpath) DO UPDATE SET generation = generation + 1, attemp
 LEASABLE = """
 SELECT q.root_id, q.relpath, q.generation, q.attempts, coalesce(f.size, 4096) FROM queue q INDEXED BY queue_order
 LEFT JOIN files f ON f.root_id = q.root_id AND f.relpath = q.relpath
-WHERE q.quarantined IS NULL AND (q.leased IS NULL OR q.lease_expires < ?1) AND q.not_before <= ?1
+WHERE q.quarantined IS NULL AND (q.leased IS NULL OR q.lease_expires < ?1)
+AND (q.not_before <= ?1 OR q.not_before > ?3)  -- later than anything is put off: the clock was set back since
 ORDER BY q.priority DESC, q.seq LIMIT ?2
 """
+BELOW = "SELECT relpath FROM queue WHERE root_id = ? AND relpath >= ? AND relpath < ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,8 @@ class WorkQueue:
         """Take the next batch: up to the configured number of files and bytes (by the size they last had)."""
         now, most_bytes = self._clock(), self.batch_bytes
         with self._database.transaction() as connection:
-            found = connection.execute(LEASABLE, (now, self._settings.batch_files)).fetchall()
+            latest = now + self._settings.retry_max_seconds
+            found = connection.execute(LEASABLE, (now, self._settings.batch_files, latest)).fetchall()
             leases: list[Lease] = []
             total = 0
             for root_id, relpath, generation, attempts, size in found:
@@ -129,7 +133,7 @@ class WorkQueue:
 
         Returns True if it is quarantined now.
         """
-        attempts = lease.attempts + 1
+        attempts = self._settings.max_attempts if for_good else lease.attempts + 1
         final = attempts >= self._settings.max_attempts
         delay = min(self._settings.retry_seconds * 2 ** (attempts - 1), self._settings.retry_max_seconds)
         with self._database.transaction() as connection:
@@ -191,10 +195,14 @@ class WorkQueue:
     def below(self, root_id: int, relpath: bytes) -> list[bytes]:
         """Paths below a folder (given without its slash) that have a row, whatever its state."""
         with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT relpath FROM queue WHERE root_id=? AND relpath >= ? AND relpath < ?",
-                (root_id, relpath + b"/", relpath + b"0"),
-            ).fetchall()
+            rows = connection.execute(BELOW, (root_id, relpath + b"/", relpath + b"0")).fetchall()
+        return [row[0] for row in rows]
+
+    def leased(self, root_id: int, relpath: bytes = b"") -> list[bytes]:
+        """Paths of a root, or below a folder of it (given without its slash), that are being worked on."""
+        low, high = (relpath + b"/", relpath + b"0") if relpath else (b"", ABOVE_ALL_PATHS)
+        with self._database.reading() as connection:
+            rows = connection.execute(f"{BELOW} AND leased IS NOT NULL", (root_id, low, high)).fetchall()
         return [row[0] for row in rows]
 
     def quarantined(self) -> list[tuple[int, bytes, str]]:

@@ -21,11 +21,12 @@ from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.reconcile import RootUnavailable, check_available, is_unchanged
 from ctx42d.indexer.selection import Selector
 from ctx42d.indexer.store import Pending, Store
-from ctx42d.indexer.wire import FileToParse, ParsedFile, stamp_of
+from ctx42d.indexer.wire import FileStamp, FileToParse, ParsedFile, stamp_of
 
 UNSTABLE_RETRY_S = 0.2
 DEEP_GROUP = 64
 DEEP_ATTEMPTS = 3
+QUARANTINED = "quarantined: "  # begins the reason of a file's row
 LARGE_BYTES = 2**18  # such a file is a batch of its own: where it kills a worker, no others have to be tried again
 
 
@@ -58,8 +59,8 @@ class Queue(Protocol):
     def leave_to_scan(self, lease: Lease, reason: str) -> None:
         """Its root is away: the root is owed a scan, which will find whatever became of the path."""
 
-    def fail(self, lease: Lease, reason: str) -> bool:
-        """It failed on its own; True: it is quarantined now."""
+    def fail(self, lease: Lease, reason: str, *, for_good: bool = False) -> bool:
+        """It failed on its own; True: it is quarantined now (for_good: whatever its attempts)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,9 @@ class Pipeline:
             return lambda: self._forget(lease)  # as a scan sees it, which passes such files over
         known = self._store.known(lease.root_id, lease.relpath)
         if known and is_unchanged(known, stamp_of(found)):
+            if known.reason.startswith(QUARANTINED):
+                reason = known.reason.removeprefix(QUARANTINED)
+                return lambda: self._queue.fail(lease, reason, for_good=True)
             return None
         known_hash = known.file_hash if known and known.stamp else None
         return FileToParse(
@@ -202,6 +206,7 @@ class Pipeline:
             known_hash,
             included=view.selector.brought_back(lease.relpath),
             size_bytes=found.st_size,
+            seen=stamp_of(found),
         )
 
     def _commit(self, batch: _Batch, parsed: Iterable[ParsedFile]) -> int:
@@ -225,6 +230,9 @@ class Pipeline:
             return
         if result.outcome == "failed":
             if self._queue.fail(lease, result.reason):
+                # With its stamp, so that a scan leaves it alone until it changes; what was indexed of it is no more.
+                skipped = ParsedFile(0, "skipped", QUARANTINED + result.reason, seen)
+                self._store.put(lease.root_id, lease.relpath, skipped)
                 self._say(f"quarantined {os.fsdecode(lease.relpath)}: {result.reason}")
             return
         if result.outcome == "vanished":

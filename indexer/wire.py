@@ -57,6 +57,7 @@ class FileToParse(msgspec.Struct, frozen=True, array_like=True):
     included: bool = False  # the user asked for it against our defaults
     size_bytes: int = 0  # when it was looked at
     plain: bool = False  # cut it without its syntax: with it, it killed workers
+    seen: FileStamp | None = None  # when it was looked at
 
 
 class Parse(msgspec.Struct, tag=True, frozen=True):
