@@ -113,28 +113,35 @@ class Chores:
         self._engine.progressed()
 
     def _deepen(self) -> None:
+        self._engine.follow_models()
         if not self._engine.deep_enabled or self._stop_bulk():
             return
         self._come_back("housekeeping", HOUSEKEEPING_S)
         try:
-            # New text first: the deep tier gives way to the queue.
-            if self._engine.pipeline.deepen(
-                lambda: self._stop_bulk() or self._engine.queue.counts().pending > 0, self._engine.progressed
-            ):
+            if self._engine.pipeline.deepen(self._stop_deepening, self._engine.progressed):
                 self._working()
         except BrokenBundle as problem:
-            self._engine.notes["bundle"] = f"no deep tier: {problem}"
+            log.debug("a model can't be used: %s", problem)
         except NotNow as problem:
             log.debug("the deep tier waits: %s", problem)
             self._come_back("deepen", NO_ROOM_RETRY_S)
-        if self._engine.store.without_deep(1):  # stopped for new files, or for a model that can't be used
+        self._engine.follow_models()
+        # Stopped for new files, or a bundle that may come back.
+        if self._engine.models.problems() or self._engine.models.waiting():
             self._come_back("deepen", RETRY_S)
+
+    def _stop_deepening(self) -> bool:
+        """New text first: the deep tier gives way to the queue; and to what another bundle changes."""
+        return self._stop_bulk() or self._engine.queue.counts().pending > 0 or self._engine.models.is_outdated()
 
     def _keep_house(self) -> None:
         self._engine.parsers.reap(keep=1)
         idle_since = time.monotonic() - self._engine.idle_s
-        if self._engine.embedding.slot.retire(unless_used_since=idle_since):
-            log.debug("the embedding worker left: idle")
+        for slot in self._engine.models.slots:
+            if slot.retire(unless_used_since=idle_since):
+                log.debug("%s left: idle", slot.role)
+        if self._engine.models.is_outdated():
+            self.jobs.wake("deepen")
         self._rest()
         pressure = self._engine.governor.relieve()
         self._follow_outside(pressure)

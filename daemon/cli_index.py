@@ -14,7 +14,7 @@ from ctx42d.daemon.cli_exit import DONE
 from ctx42d.daemon.cli_lifecycle import wait_visibly
 from ctx42d.daemon.cli_output import emit, notice
 from ctx42d.daemon.cli_render import count, percent
-from ctx42d.daemon.cli_roots import add_roots, folders_to_add
+from ctx42d.daemon.cli_roots import BUNDLE, add_roots, folders_to_add
 from ctx42d.daemon.cli_search import print_hits
 from ctx42d.daemon.cli_status import environment_notice
 from ctx42d.daemon.client import DaemonClient
@@ -33,14 +33,22 @@ from ctx42d.daemon.launch import ephemeral, is_running
     help="Done when all files are searchable, or when the deep tier is complete.",
 )
 @click.option("--ask", "question", metavar="TEXT", help="Then search for this, and print the hits.")
+@BUNDLE
 @click.option("--yes", is_flag=True, help="Don't ask before `/` or the home folder is indexed.")
-def index_command(path: str, recursive: bool, goal: str, question: str | None, yes: bool) -> int:  # noqa: ARG001
+def index_command(
+    path: str,
+    recursive: bool,  # noqa: ARG001
+    goal: str,
+    question: str | None,
+    bundle: str | None,
+    yes: bool,
+) -> int:
     """Index PATH and return when that is done. Without a running daemon, nothing is left running."""
     (folder,) = folders_to_add((path,))
     with our_daemon() as client:
         alone = not is_running(client)
         with ephemeral(client) if alone else nullcontext():
-            return _index(client, folder, goal, question, yes=yes, alone=alone)
+            return _index(client, folder, goal, question, bundle=bundle, yes=yes, alone=alone)
 
 
 @click.command("reindex")
@@ -51,10 +59,12 @@ def reindex_command(path: str) -> None:
     emit(f"queued {count(answer['queued'], 'file')}")
 
 
-def _index(client: DaemonClient, folder: str, goal: str, question: str | None, *, yes: bool, alone: bool) -> int:
+def _index(
+    client: DaemonClient, folder: str, goal: str, question: str | None, *, bundle: str | None, yes: bool, alone: bool
+) -> int:
     environment_notice(client.call("status"))
     start = time.monotonic()
-    add_roots(client, [folder], yes=yes)
+    add_roots(client, [folder], bundle=bundle, yes=yes)
     if (code := wait_visibly(client, goal, outlives_us=not alone)) != DONE:
         return code
     notice(_summary(client, folder, time.monotonic() - start))

@@ -15,7 +15,7 @@ from ctx42d.daemon.cli_exit import DONE, FAILED, INTERRUPTED
 from ctx42d.daemon.cli_output import emit, notice
 from ctx42d.daemon.cli_progress import Outcome, drawing_for, wait_until
 from ctx42d.daemon.cli_render import count
-from ctx42d.daemon.cli_roots import add_roots, folders_to_add
+from ctx42d.daemon.cli_roots import BUNDLE, add_roots, folders_to_add
 from ctx42d.daemon.cli_status import environment_notice
 from ctx42d.daemon.client import DaemonClient, NoDaemon
 from ctx42d.daemon.launch import ensure_running, stop
@@ -34,15 +34,18 @@ WAS_STOPPED = "Interrupted: what is indexed so far is kept, and the same command
     show_default=True,
     help="Return once the daemon answers, all files are searchable, or the deep tier is complete.",
 )
+@BUNDLE
 @click.option("--yes", is_flag=True, help="Don't ask before `/` or the home folder is added.")
-def up_command(paths: tuple[str, ...], goal: str, yes: bool) -> int:
+def up_command(paths: tuple[str, ...], goal: str, bundle: str | None, yes: bool) -> int:
     """Start the daemon if it isn't running, and add folders to keep fresh."""
     folders = folders_to_add(paths)
+    if bundle is not None and not folders:
+        raise click.UsageError("--bundle is for folders: name those that the model is to read")
     with our_daemon() as client:
         started = ensure_running(client)
         environment_notice(client.call("status"))
         if folders:
-            add_roots(client, folders, yes=yes)
+            add_roots(client, folders, bundle=bundle, yes=yes)
         if goal != "none" and client.call("roots_list")["roots"]:
             code = wait_visibly(client, goal)
             if code != DONE:

@@ -12,6 +12,7 @@ from ctx42d.daemon.cli_memory import memory_lines
 from ctx42d.daemon.oneline import one_line
 
 MAX_LINE_CHARS = 160
+DEFAULT_BUNDLE = "default"
 _COMMENT = re.compile(r"[#/*;%@<!-]|\"\"\"|'''")
 _WORD = re.compile(r"[^\W_]")
 
@@ -76,6 +77,8 @@ def root_line(root: Mapping[str, Any]) -> str:
     if root.get("pending"):
         parts.append(f"{root['pending']:,} pending")
     parts.append(_watching(root))
+    if (bundle := root.get("bundle", DEFAULT_BUNDLE)) != DEFAULT_BUNDLE:
+        parts.append(f"bundle {one_line(bundle)}")
     parts.append(shares_text(root.get("coverage", {})))
     parts += [str(root[name]) for name in ("state", "note") if root.get(name)]
     return f"{one_line(root['path'])}: {', '.join(part for part in parts if part)}"

@@ -17,6 +17,12 @@ from ctx42d.daemon.cli_render import count, root_line
 from ctx42d.daemon.client import DaemonClient
 from ctx42d.daemon.oneline import one_line
 
+BUNDLE = click.option(
+    "--bundle",
+    metavar="NAME_OR_DIR",
+    help="The model that reads these folders: a name of `ctx42d model list`, a bundle's folder, or `default`.",
+)
+
 
 @click.group("roots")
 def roots_command() -> None:
@@ -39,12 +45,13 @@ def list_roots(as_json: bool) -> None:
 
 @roots_command.command("add")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@BUNDLE
 @click.option("--yes", is_flag=True, help="Don't ask before `/` or the home folder is added.")
-def add_roots_command(paths: tuple[str, ...], yes: bool) -> None:
-    """Add folders to the running daemon."""
+def add_roots_command(paths: tuple[str, ...], bundle: str | None, yes: bool) -> None:
+    """Add folders to the running daemon, or give those that are there another model with --bundle."""
     folders = folders_to_add(paths)
     with our_daemon() as client:
-        add_roots(client, folders, yes=yes)
+        add_roots(client, folders, bundle=bundle, yes=yes)
 
 
 @roots_command.command("remove")
@@ -68,13 +75,19 @@ def folders_to_add(typed: tuple[str, ...]) -> list[str]:
     return list(dict.fromkeys(folders))
 
 
-def add_roots(client: DaemonClient, folders: list[str], *, yes: bool) -> dict[str, Any]:
-    """Add folders, after asking about those that are very wide. Raises ClientError, click.ClickException, Abort."""
+def add_roots(client: DaemonClient, folders: list[str], *, bundle: str | None, yes: bool) -> dict[str, Any]:
+    """Add folders, after asking about those that are very wide. Raises ClientError, click.ClickException, Abort.
+
+    `bundle`: as it was typed; None: the shipped one, or the one that the folder has.
+    """
     home = real_folder(os.path.expanduser("~"))
     for folder in folders:
         if is_wide(folder, home):
             _warn_and_ask(client, folder, yes=yes)
-    answer = client.call("roots_add", {"paths": folders}, timeout=COUNT_SECONDS)
+    params: dict[str, Any] = {"paths": folders}
+    if bundle is not None:
+        params["bundle"] = real_folder(bundle) if os.sep in bundle or bundle in (os.curdir, os.pardir) else bundle
+    answer = client.call("roots_add", params, timeout=COUNT_SECONDS)
     for root in answer["roots"]:
         note = f" ({one_line(root['note'])})" if root.get("note") else ""
         notice(f"{'added' if root['added'] else 'already there:'} {one_line(root['path'])}{note}")

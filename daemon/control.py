@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ctx42d.daemon.methods import MethodError
+from ctx42d.daemon.arguments import MethodError
 from ctx42d.daemon.version import VERSION
 
 log = logging.getLogger("ctx42d.control")

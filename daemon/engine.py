@@ -20,6 +20,7 @@ from ctx42d.daemon.chores import Chores
 from ctx42d.daemon.config import Config
 from ctx42d.daemon.intake import Intake, WatchSettings
 from ctx42d.daemon.memory_log import MemoryLog
+from ctx42d.daemon.models import Models
 from ctx42d.daemon.poller import Poller
 from ctx42d.daemon.scanner import Scanner
 from ctx42d.daemon.surroundings import Surroundings
@@ -28,7 +29,7 @@ from ctx42d.daemon.work_queue import QueueSettings, WorkQueue
 from ctx42d.indexer import bundle
 from ctx42d.indexer.damage import CorruptDatabase, distrust, move_aside, moved_within
 from ctx42d.indexer.database import Database
-from ctx42d.indexer.embedding import DeepSettings, EmbeddingService
+from ctx42d.indexer.embedding import DeepSettings
 from ctx42d.indexer.governor import Governor
 from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.pipeline import Pipeline, RootView
@@ -92,11 +93,12 @@ class Engine:
         self.parsers = ParserPool(
             command, worker, self.governor, max_chars=max_chars, max_file_bytes=self.selection.max_file_kb * 1024
         )
-        self.embedding = EmbeddingService(governor=self.governor, worker=worker, deep=deep)
+        learn_apart = self.memory_log.learn_apart
+        self.models = Models(data / "models", self.roots, self.store, self.governor, worker, deep, learn_apart)
         self.pipeline = Pipeline(
-            self.store, self.queue, self.parsers, self.embedding, lambda: self.views, self.say, self._root_away
+            self.store, self.queue, self.parsers, self.models.usable, lambda: self.views, self.say, self._root_away
         )
-        self.search = Search(self.database, self.store.vectors, table, self.embedding if deep.enabled else None)
+        self.search = Search(self.database, self.store.vectors, table, self.models.usable)
         self.intake = Intake(
             self.watch,
             self.roots,
@@ -115,6 +117,7 @@ class Engine:
         )
         self.views: Mapping[int, RootView] = {}
         self.root_map: Mapping[int, Root] = {}
+        self.models.follow()
         self.follow_roots()
         chores = Chores(self)
         self.jobs = chores.jobs
@@ -138,7 +141,7 @@ class Engine:
         self.memory.close()
         self.surroundings.close()
         self.watcher.close()
-        self.embedding.close()
+        self.models.close()
         self.governor.close()
         self.jobs.stop()
         self.intake.close()
@@ -172,19 +175,29 @@ class Engine:
         """Take over the roots as the table has them now, and make their rules anew."""
         with self._following:
             self.refresh_roots()
-            roots, views = self.root_map, {}
+            roots, views, changed = self.root_map, {}, []
             for root in roots.values():
                 nested = frozenset(o.path for o in roots.values() if o is not root and root.holds(o.path))
                 known = self.views.get(root.root_id)
                 if known is None or known.nested != nested:
                     if known is not None:
-                        self.roots.request_rescan([root.root_id], "another root in it came or went")
+                        changed.append(root.root_id)
                     known = RootView(root.path, Selector(root.path, self.selection, nested), nested)
                 views[root.root_id] = known
                 self.watcher.add_root(root.root_id, root.path, views[root.root_id].selector)
             for gone in set(self.views) - set(views):
                 self.watcher.remove_root(gone)
             self.views = views
+        # Not before: whoever holds the writer's lock may wait for ours.
+        self.roots.request_rescan(changed, "another root in it came or went")
+
+    def follow_models(self) -> None:
+        """Take over which model reads which root, and which bundles can be used now. Raises sqlite3.Error."""
+        if self.models.follow():
+            self.refresh_roots()
+            self.progressed()
+            if not self.stopping:
+                self.jobs.wake("deepen")
 
     def look_outside(self) -> None:
         """See whether ignore rules changed that no event tells of: then their roots are owed a scan."""
@@ -223,21 +236,11 @@ class Engine:
             self.roots.drop(root.root_id)
         self.roots.save()
         self.follow_roots()
+        self.follow_models()
         if outer := self.roots.of(root.path):  # its files belong to the outer root again
             self.roots.request_rescan([outer.root_id], "an inner root was removed")
             self.wake_scan()
         return len(files)
-
-    def reindex(self, root: Root, relpath: bytes) -> int:
-        """Index a file or folder of a root again, whatever is known of it; return how many files."""
-        below = list(self.store.known_below(root.root_id, relpath))
-        paths = [relpath, *below] if relpath and self.store.known(root.root_id, relpath) else below
-        self.store.distrust(root.root_id, paths)
-        self.queue.enqueue(root.root_id, paths)
-        self.roots.request_rescan([root.root_id], "reindex")
-        self.wake_scan()
-        self.wake()
-        return len(paths)
 
     def new_selector(self, path: bytes) -> Selector:
         """A selector for a folder that is no root (yet)."""

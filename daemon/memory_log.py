@@ -51,6 +51,8 @@ class MemoryLog:
 
     def learn_apart(self, role: str, model: str, fresh_bytes: int) -> None:
         """Let the workers of a role, which have another model, be predicted apart, from what is known of its digest."""
+        if role in self._models:
+            return
         self._memory.learn_apart(role, fresh_bytes)
         self._models[role] = model
         self._load(role)

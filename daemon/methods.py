@@ -18,9 +18,11 @@ from typing import Any
 
 import msgspec
 
+from ctx42d.daemon.arguments import BAD_PARAMETERS, TIMED_OUT, MethodError, real_path
 from ctx42d.daemon.chores import HOUSEKEEPING_S
 from ctx42d.daemon.engine import Engine
-from ctx42d.daemon.params import NoParams, Params, PathParams, PathsParams, SearchParams, SyncParams, VerifyParams
+from ctx42d.daemon.params import AddParams, NoParams, Params, PathParams, SearchParams, SyncParams, VerifyParams
+from ctx42d.daemon.root_methods import RootMethods
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.why import why
@@ -31,21 +33,10 @@ from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Hit, Query
 from ctx42d.indexer.verify import Problem, verify_root
 
-FAILED, TIMED_OUT, BAD_PARAMETERS = -32000, -32001, -32602
 MOST_HITS = 1000
-COUNT_AT_MOST = 200_000
-COUNT_SECONDS = 5.0
 VERIFY_SYNC_S = 60.0
 SHUTDOWN_AFTER_S = 0.05
 MOST_WAIT = 86_400  # a day in seconds; in milliseconds a minute and a half
-
-
-class MethodError(Exception):
-    """A method can't do what it was asked; `code` is the JSON-RPC error code."""
-
-    def __init__(self, message: str, code: int = FAILED) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class Methods:
@@ -54,16 +45,16 @@ class Methods:
     def __init__(self, engine: Engine, shut_down: Callable[[], None], *, default_k: int, wait_deep_ms: float) -> None:
         self._engine, self._shut_down = engine, shut_down
         self._default_k, self._wait_deep_ms = default_k, wait_deep_ms
-        self._status = Status(engine)
+        self._status, roots = Status(engine), RootMethods(engine)
         self._methods: dict[str, tuple[type[Params], Callable[[Any], dict[str, Any]]]] = {
             "status": (NoParams, lambda _: self._status.status()),
             "progress": (NoParams, lambda _: self._status.progress()),
             "search": (SearchParams, self._search),
             "sync": (SyncParams, self._sync),
             "roots_list": (NoParams, lambda _: {"roots": self._status.roots()}),
-            "roots_add": (PathsParams, self._roots_add),
-            "roots_remove": (PathParams, self._roots_remove),
-            "roots_count": (PathParams, self._roots_count),
+            "roots_add": (AddParams, roots.add),
+            "roots_remove": (PathParams, roots.remove),
+            "roots_count": (PathParams, roots.count),
             "pause": (NoParams, lambda _: self._pause(True)),
             "resume": (NoParams, lambda _: self._pause(False)),
             "reindex": (PathParams, self._reindex),
@@ -94,7 +85,7 @@ class Methods:
         k = self._default_k if params.k is None else params.k
         if not 1 <= k <= MOST_HITS:
             raise MethodError(f"search: k is {k}, allowed is 1 to {MOST_HITS}", BAD_PARAMETERS)
-        folder = _real(params.root) if params.root is not None else None
+        folder = real_path(params.root) if params.root is not None else None
         if folder is not None:
             self._roots_at(folder)
             if not os.path.lexists(folder):
@@ -109,11 +100,14 @@ class Methods:
         query = Query(params.query, k, folder, params.lang, params.path, max(0.0, wait_ms) / 1000)
         self._engine.jobs.wake_in("housekeeping", HOUSEKEEPING_S)  # a worker may start, and memory be taken
         answer = self._engine.search.ask(query, self._engine.root_map)
+        labels = {root.model: self._engine.models.label(root.bundle) for root in self._engine.root_map.values()}
+        models = {labels.get(model, model): took_part for model, took_part in answer.models.items()}
         return {
             "query": params.query,
             "took_ms": round((time.perf_counter() - began) * 1000, 2),
             "coverage": self._status.coverage(),
             "tiers": answer.tiers,
+            **({"models": models} if len(models) > 1 else {}),
             "hits": [_hit(hit, explain=params.explain) for hit in answer.hits],
         }
 
@@ -127,7 +121,7 @@ class Methods:
     def _sync(self, params: SyncParams) -> dict[str, Any]:
         began = time.monotonic()
         timeout_s = _seconds("timeout_s", params.timeout_s)
-        roots = self._roots_at(_real(params.path)) if params.path is not None else []
+        roots = self._roots_at(real_path(params.path)) if params.path is not None else []
         try:
             done = sync(self._engine, roots[0].root_id if len(roots) == 1 else None, timeout_s)
         except SyncFailed as error:
@@ -139,57 +133,29 @@ class Methods:
             )
         return {"synced": True, "waited_ms": round((time.monotonic() - began) * 1000, 1)}
 
-    def _roots_add(self, params: PathsParams) -> dict[str, Any]:
-        paths = [_folder(path) for path in params.paths]
-        answer = [self._add(path) for path in paths]
-        self._engine.follow_roots()
-        self._engine.wake_scan()
-        return {"roots": answer}
-
-    def _add(self, path: bytes) -> dict[str, Any]:
-        name = os.fsdecode(path)
-        holder = self._engine.roots.of(path)
-        if holder is not None and holder.path == path:
-            return {"path": name, "added": False, "note": "is a root already"}
-        if holder is not None and self._covers(holder, path):
-            where = os.fsdecode(holder.path)
-            note = f"lies in the root {where}, which covers it: search it with --root {shlex.quote(name)}"
-            return {"path": name, "added": False, "note": note}
-        self._engine.roots.add(path)
-        return {"path": name, "added": True, "note": None}
-
-    def _covers(self, root: Root, path: bytes) -> bool:
-        selector = self._engine.selector_of(root.root_id)
-        return selector is not None and selector.why_not(root.relative(path), is_dir=True) is None
-
-    def _roots_remove(self, params: PathParams) -> dict[str, Any]:
-        path = _real(params.path)
-        root = next((root for root in self._engine.roots.all() if root.path == path), None)
-        if root is None:
-            known = ", ".join(os.fsdecode(root.path) for root in self._engine.roots.all()) or "none"
-            raise MethodError(f"{params.path} is no root; the roots are: {known}")
-        files = self._engine.remove_root(root)
-        return {"removed": os.fsdecode(path), "files": files}
-
-    def _roots_count(self, params: PathParams) -> dict[str, Any]:
-        selector = self._engine.new_selector(_folder(params.path))
-        deadline, files = time.monotonic() + COUNT_SECONDS, 0
-        for _ in selector.walk(on_directory=lambda _: None, on_error=lambda *_: None):
-            files += 1
-            if files >= COUNT_AT_MOST or time.monotonic() > deadline:
-                return {"files": files, "truncated": True}
-        return {"files": files, "truncated": False}
-
     def _pause(self, paused: bool) -> dict[str, Any]:
         self._engine.pause(paused)
         return {"state": self._status.state()}
 
     def _reindex(self, params: PathParams) -> dict[str, Any]:
-        path = _real(params.path)
-        return {"queued": sum(self._engine.reindex(root, _below(root, path)) for root in self._roots_at(path))}
+        path = real_path(params.path)
+        queued = sum(self._index_again(root, _below(root, path)) for root in self._roots_at(path))
+        self._engine.wake_scan()
+        self._engine.wake()
+        return {"queued": queued}
+
+    def _index_again(self, root: Root, relpath: bytes) -> int:
+        """Queue a file or folder of a root, whatever is known of it; return how many files."""
+        store = self._engine.store
+        below = list(store.known_below(root.root_id, relpath))
+        paths = [relpath, *below] if relpath and store.known(root.root_id, relpath) else below
+        store.distrust(root.root_id, paths)
+        self._engine.queue.enqueue(root.root_id, paths)
+        self._engine.roots.request_rescan([root.root_id], "reindex")
+        return len(paths)
 
     def _verify(self, params: VerifyParams) -> dict[str, Any]:
-        path = _real(params.path) if params.path is not None else None
+        path = real_path(params.path) if params.path is not None else None
         roots = self._roots_at(path) if path is not None else self._engine.roots.all()
         with contextlib.suppress(SyncFailed):  # paused: what isn't indexed is a difference
             sync(self._engine, None, VERIFY_SYNC_S)
@@ -215,7 +181,7 @@ class Methods:
         return wrong + [f"{what}: made again" for what in copies]
 
     def _why(self, params: PathParams) -> dict[str, Any]:
-        return why(self._engine, _real(params.path, last=False))
+        return why(self._engine, real_path(params.path, last=False))
 
     def _shutdown(self, _: NoParams) -> dict[str, Any]:
         # A moment later, so that the answer goes out before the socket is closed.
@@ -241,30 +207,6 @@ def _seconds(name: str, value: float) -> float:
     if not 0 <= value <= MOST_WAIT:
         raise MethodError(f"{name} is {value}, allowed is 0 to {MOST_WAIT}", BAD_PARAMETERS)
     return value
-
-
-def _real(path: str, *, last: bool = True) -> bytes:
-    """Absolute path without symlinks; last=False: the last name may be one."""
-    if "\0" in path:
-        raise MethodError(f"{path!r} is no path: it holds a NUL", BAD_PARAMETERS)
-    name = os.fsencode(path)
-    if not os.path.isabs(name):
-        raise MethodError(f"{path} is a relative path: the daemon doesn't know your current folder", BAD_PARAMETERS)
-    if last:
-        return os.path.realpath(name)
-    head, tail = os.path.split(os.path.normpath(name))
-    return os.path.join(os.path.realpath(head), tail)
-
-
-def _folder(path: str) -> bytes:
-    real = _real(path)
-    if not os.path.exists(real):
-        raise MethodError(f"{path} does not exist", BAD_PARAMETERS)
-    if not os.path.isdir(real):
-        raise MethodError(f"{path} is not a folder: a root is a folder, its files are found from there", BAD_PARAMETERS)
-    if not os.access(real, os.R_OK | os.X_OK):
-        raise MethodError(f"{path} can't be read by this user: check its permissions", BAD_PARAMETERS)
-    return real
 
 
 def _hit(hit: Hit, *, explain: bool) -> dict[str, Any]:

@@ -50,7 +50,8 @@ class VerifyParams(Params, frozen=True):
     index: bool = False
 
 
-class PathsParams(Params, frozen=True):
-    """Several paths."""
+class AddParams(Params, frozen=True):
+    """Folders, and the model bundle that is to read them: its name or absolute path; None: as it is."""
 
     paths: list[str]
+    bundle: str | None = None

@@ -20,7 +20,10 @@ from ctx42d.memory.probe import Outside
 T = TypeVar("T")
 MB = 2**20
 REMEMBER_S = 0.2
-WITHOUT_DEEP = "SELECT count(*) FROM vectors INDEXED BY vectors_without_deep WHERE deep IS NULL AND deep_error IS NULL"
+WITHOUT_DEEP = """
+SELECT model, count(*) FROM vectors INDEXED BY vectors_without_deep WHERE deep IS NULL AND deep_error IS NULL
+GROUP BY model
+"""
 OF_ROOTS = "SELECT root_id, count(*), sum(chunks) FROM files WHERE outcome = 'indexed' GROUP BY root_id"
 WITHOUT_DEEP_OF_ROOT = """
 SELECT count(*) FROM vectors v INDEXED BY vectors_without_deep
@@ -68,7 +71,7 @@ class Status:
             return "stopping"
         if engine.paused:
             return "paused"
-        if engine.notes or any(root.note for root in engine.root_map.values()):
+        if engine.notes or engine.models.problems() or any(root.note for root in engine.root_map.values()):
             return "degraded"
         if self._owed():
             return "starting" if any(r.scanned_at is None for r in engine.root_map.values()) else "indexing"
@@ -82,7 +85,7 @@ class Status:
         pending = self._engine.queue.counts().pending
         files = sum(count[0] for count in self._roots().values())
         first = 0.0 if self._never_scanned() and not files else files / (files + pending) if pending else 1.0
-        done, total = self._deep()
+        done, total, _ = self._deep()
         return {
             "lexical": round(first, 4),
             "static": round(first, 4),
@@ -98,15 +101,15 @@ class Status:
         counts = engine.queue.counts()
         files = sum(count[0] for count in self._roots().values())
         searchable = not on_its_way and not owed and not counts.pending
-        done, total = self._deep()
-        if searchable and done >= total:  # remembered, maybe from before the last files came
+        done, total, waiting = self._deep()
+        if searchable and not waiting:  # remembered, maybe from before the last files came
             self._deep.forget()
-            done, total = self._deep()
-        deep = done >= total or not engine.deep_enabled or "bundle" in engine.notes
+            done, total, waiting = self._deep()
+        deep = not waiting or not engine.deep_enabled
         phase = (
             "scanning" if owed and not counts.pending else "indexing" if not searchable else "idle" if deep else "deep"
         )
-        notes = [*engine.notes.values(), *(root.note for root in engine.root_map.values() if root.note)]
+        notes = [*self._notes(), *(root.note for root in engine.root_map.values() if root.note)]
         return {
             "state": self.state(),
             "phase": phase,
@@ -124,6 +127,7 @@ class Status:
         """Everything."""
         engine, counts = self._engine, self._engine.queue.counts()
         stats = engine.memory.stats()
+        slots = (*engine.parsers.slots, *engine.models.slots)
         return {
             "version": VERSION,
             "pid": os.getpid(),
@@ -143,15 +147,13 @@ class Status:
                 {"pid": process.pid, "role": process.role, "mb": _mb(process.used_bytes)} for process in stats.processes
             ],
             "workers": {
-                "embedded": engine.embedding.embedded,
-                "starts": sum(slot.starts for slot in (*engine.parsers.slots, engine.embedding.slot)),
-                "deaths": sum(slot.deaths for slot in (*engine.parsers.slots, engine.embedding.slot)),
-                "last_death": next(
-                    (s.last_death for s in (*engine.parsers.slots, engine.embedding.slot) if s.last_death), ""
-                ),
+                "embedded": engine.models.embedded,
+                "starts": sum(slot.starts for slot in slots),
+                "deaths": sum(slot.deaths for slot in slots),
+                "last_death": next((slot.last_death for slot in slots if slot.last_death), ""),
             },
             "environment": self._environment,
-            "notes": [*engine.notes.values(), *engine.memory.config.notes],
+            "notes": [*self._notes(), *engine.memory.config.notes],
             "last_error": engine.last_error or None,
         }
 
@@ -212,6 +214,7 @@ class Status:
         first = files / (files + pending) if pending else float(root.scanned_at is not None)
         return {
             "path": os.fsdecode(root.path),
+            "bundle": self._engine.models.label(root.bundle),
             "files": files,
             "chunks": chunks,
             "pending": pending,
@@ -236,11 +239,19 @@ class Status:
     def _never_scanned(self) -> bool:
         return any(root.scanned_at is None for root in self._engine.root_map.values())
 
-    def _count_deep(self) -> tuple[int, int]:
+    def _count_deep(self) -> tuple[int, int, int]:
+        """Texts that are embedded or never will be, all, and those that wait for a model that can be used."""
         with self._engine.database.reading() as connection:
-            missing = connection.execute(WITHOUT_DEEP).fetchone()[0]
+            missing = dict(connection.execute(WITHOUT_DEEP).fetchall())
             total = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
-        return total - missing, total
+        usable = self._engine.models.usable()
+        waiting = sum(count for model, count in missing.items() if model in usable)
+        return total - sum(missing.values()), total, waiting
+
+    def _notes(self) -> list[str]:
+        if self._engine.models.is_outdated() and not self._engine.stopping:
+            self._engine.jobs.wake("deepen")  # which looks at them
+        return [*self._engine.notes.values(), *self._engine.models.problems()]
 
     def _count_roots(self) -> dict[int, tuple[int, int]]:
         with self._engine.database.reading() as connection:
@@ -256,7 +267,7 @@ class Status:
 
     def _missing_now(self) -> dict[int, int]:
         """Chunks without a deep vector by root, as remembered, unless that contradicts the sum over all."""
-        done, total = self._deep()
+        done, total, _ = self._deep()
         if done >= total:
             return {}
         missing = self._missing()

@@ -15,8 +15,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 from ctx42d.indexer import shapes, wire
 from ctx42d.indexer.bisect import bisect
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
-from ctx42d.indexer.governor import Governor, Need, NotNow
+from ctx42d.indexer.governor import MODEL, Governor, Need, NotNow
 from ctx42d.indexer.quantize import SCALE_BYTES, dequantize
 from ctx42d.indexer.worker_process import WorkerDied, worker_command
 from ctx42d.indexer.worker_slot import BrokenBundle, WorkerRefusal, WorkerSettings, WorkerSlot
@@ -35,10 +34,8 @@ from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.levels import batch_share
 from ctx42d.memory.manager import MemoryManager
 
-EMBEDDER = "embedder"
 MOST_THREADS = 4
 REMEMBERED_QUESTIONS = 256
-COLD_START_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +45,9 @@ class DeepSettings:
     enabled: bool = True
     threads: int = 0
     micro_batch_tokens: int = 512
+
+
+UNANSWERED = (TimeoutError, CancelledError, WorkerDied, WorkerRefusal, BrokenBundle, NotNow)
 
 
 class EmbeddingFailed(Exception):
@@ -67,7 +67,7 @@ class EmbeddingService:
         deep: DeepSettings | None = None,
         command: Sequence[str] | None = None,
         governor: Governor | None = None,
-        role: str = EMBEDDER,
+        role: str = MODEL,
         dims: int | None = None,
     ) -> None:
         """Use `memory_manager` (default: the `auto` profile) to size batches and to know when to replace the worker.
@@ -91,8 +91,9 @@ class EmbeddingService:
         self._known: OrderedDict[str, Future[NDArray[np.float32]]] = OrderedDict()
         self._known_lock = threading.Lock()
         self._batches_since_start = 0
-        self._warm_pid: int | None = -1  # the worker that has the model loaded
+        self._warm_pid: int | None = None  # the worker that has the model loaded
         self.embedded = 0
+        self.broken = ""  # why the bundle can't be used, if the last request said so
 
     def __enter__(self) -> EmbeddingService:
         return self
@@ -138,15 +139,26 @@ class EmbeddingService:
         """Most texts that the next batch should hold."""
         return self.memory.optimal_batch_size(role=self.role) if self._optimize else self.memory.config.batch_size
 
-    def question(self, text: str, *, wait_s: float) -> NDArray[np.float32] | None:
-        """Unit vector (dims,) of a question, None when it isn't ready in time. It is remembered for the next time."""
-        asked = self._asked(text)
-        if not asked.done() and self.slot.pid != self._warm_pid and wait_s < COLD_START_S:
-            return None  # in vain: the model is being loaded, for the next question
-        try:
-            return asked.result(timeout=wait_s)
-        except (FutureTimeout, WorkerDied, WorkerRefusal, BrokenBundle, NotNow):
-            return None
+    def is_ready(self, text: str) -> bool:
+        """Whether a question's vector is known, or a worker there that has the model loaded."""
+        with self._known_lock:
+            known = self._known.get(text)
+        pid = self.slot.pid
+        return (known is not None and known.done()) or (pid is not None and pid == self._warm_pid)
+
+    def ask(self, text: str) -> Future[NDArray[np.float32]]:
+        """Ask for a question's unit vector (dims,), which is remembered for the next time.
+
+        The worker is started if need be. What may be raised instead, here or as the result: UNANSWERED.
+        """
+        with self._known_lock:
+            known = self._known.pop(text, None)
+            if known is None or (known.done() and (known.cancelled() or known.exception() is not None)):
+                known = self._submit(text)
+            self._known[text] = known
+            while len(self._known) > REMEMBERED_QUESTIONS:
+                self._known.popitem(last=False)[1].cancel()
+            return known
 
     def refresh(self) -> None:
         """Replace the worker before its next request, and with it all native memory."""
@@ -158,6 +170,7 @@ class EmbeddingService:
         """End the worker. No request may follow."""
         self._questions.shutdown(wait=False, cancel_futures=True)
         self.slot.close()
+        self._governor.forget(self.slot)
         if self._own_governor:
             self._governor.close()
 
@@ -180,15 +193,11 @@ class EmbeddingService:
         share = batch_share(self.memory.recent_pressure().level) if self._optimize else 1.0
         return max(1, int(self._deep.micro_batch_tokens * share))
 
-    def _asked(self, text: str) -> Future[NDArray[np.float32]]:
-        with self._known_lock:
-            known = self._known.pop(text, None)
-            if known is None or (known.done() and (known.cancelled() or known.exception() is not None)):
-                known = self._questions.submit(self._embed_question, text)
-            self._known[text] = known
-            while len(self._known) > REMEMBERED_QUESTIONS:
-                self._known.popitem(last=False)[1].cancel()
-            return known
+    def _submit(self, text: str) -> Future[NDArray[np.float32]]:
+        try:
+            return self._questions.submit(self._embed_question, text)
+        except RuntimeError as closed:
+            raise NotNow("the service is stopping") from closed
 
     def _embed_question(self, text: str) -> NDArray[np.float32]:
         row = self._attempt([text], urgent=True)[0]
@@ -198,15 +207,20 @@ class EmbeddingService:
     def _attempt(self, texts: Sequence[str], *, urgent: bool = False) -> list[bytes]:
         tokens = self._request_tokens()
         need = self._need(texts, tokens)
-        pid, reply = self._governor.ask(
-            self.slot,
-            wire.Embed(list(texts), tokens, len(texts)),
-            wire.Embedded,
-            need,
-            urgent=urgent,
-            bound=self._optimize,
-            verify=lambda answer: _wrong(answer, len(texts), self._dims),
-        )
+        try:
+            pid, reply = self._governor.ask(
+                self.slot,
+                wire.Embed(list(texts), tokens, len(texts)),
+                wire.Embedded,
+                need,
+                urgent=urgent,
+                bound=self._optimize,
+                verify=lambda answer: _wrong(answer, len(texts), self._dims),
+            )
+        except BrokenBundle as problem:
+            self.broken = str(problem)
+            raise
+        self.broken, self._warm_pid = "", pid
         self._learn(pid, reply)
         self.embedded += 0 if urgent else len(texts)
         width = reply.dims + SCALE_BYTES

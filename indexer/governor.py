@@ -33,6 +33,7 @@ RECHECK_SECONDS = 0.2
 START_ATTEMPTS = 3
 ORDINARY_BYTES = 32 * MB  # what needs less isn't too large: where it never fits, the ceiling is too low
 WORTH_A_START_BYTES = 16 * MB
+MODEL = "embedder"  # what the kind of a worker begins with that has a model
 REST_SECONDS = 2.0  # under pressure a worker that wasn't used for so long leaves
 
 
@@ -170,6 +171,10 @@ class Governor:
         """Take charge of a slot."""
         self._slots.append(slot)
 
+    def forget(self, slot: WorkerSlot) -> None:
+        """A slot was closed for good."""
+        self._slots = [other for other in self._slots if other is not slot]
+
     def started(self, slot: WorkerSlot, pid: int) -> None:
         """Count a worker."""
         self.memory.track(pid, slot.kind)
@@ -222,7 +227,7 @@ class Governor:
                 continue
             if pid:
                 return pid
-            self._give_way(slot, need, decision, deadline)
+            self._give_way(slot, need, decision, deadline, urgent=urgent)
 
     def _step(self, slot: WorkerSlot, need: Need, *, urgent: bool, bound: bool) -> tuple[Admission, int]:
         """Admit if possible, starting the worker if need be; the pid is 0 otherwise."""
@@ -249,7 +254,7 @@ class Governor:
     def _would_shrink(self, pid: int) -> bool:
         return self.memory.batches(pid) > 0 and self.memory.floor_growth_bytes(pid) >= WORTH_A_START_BYTES
 
-    def _give_way(self, slot: WorkerSlot, need: Need, decision: Admission, deadline: float) -> None:
+    def _give_way(self, slot: WorkerSlot, need: Need, decision: Admission, deadline: float, *, urgent: bool) -> None:
         """Do what may let the next attempt succeed. Raises NotNow, WorkerRefusal, TooLarge."""
         if decision is Admission.SMALLER:
             if need.items > 1:
@@ -257,7 +262,7 @@ class Governor:
         elif decision is Admission.RECYCLE:
             self.recycle(slot, f"holds too much: {self.memory.recent_pressure().reason}")
             return
-        if self._make_room(slot):
+        if self._make_room(slot, urgent=urgent):
             return
         if decision is Admission.TOO_LARGE:
             most = self.memory.config.max_mb
@@ -271,10 +276,16 @@ class Governor:
         with self._freed:
             self._freed.wait(min(left, RECHECK_SECONDS))
 
-    def _make_room(self, wanting: WorkerSlot) -> bool:
-        """Let the idle worker go that was used longest ago, of another kind than the one that wants the room."""
+    def _make_room(self, wanting: WorkerSlot, *, urgent: bool) -> bool:
+        """Let the idle worker go that was used longest ago, of another kind than the one that wants the room.
+
+        A question takes no other model's place that was at work a moment ago: both would load again and again.
+        """
+        now = time.monotonic()
         for slot in self._idle_slots():
-            if slot.kind != wanting.kind and slot.retire_if_idle(since=time.monotonic()):
+            both_models = slot.kind.startswith(MODEL) and wanting.kind.startswith(MODEL)
+            since = now - REST_SECONDS if urgent and both_models else now
+            if slot.kind != wanting.kind and slot.retire_if_idle(since=since):
                 return True
         return False
 

@@ -15,17 +15,15 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
+from ctx42d.indexer.deepen import Deepener
 from ctx42d.indexer.embedding import EmbeddingService
-from ctx42d.indexer.governor import NotNow
 from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.reconcile import RootUnavailable, check_available, is_unchanged
 from ctx42d.indexer.selection import Selector
-from ctx42d.indexer.store import Pending, Store
+from ctx42d.indexer.store import Store
 from ctx42d.indexer.wire import FileStamp, FileToParse, ParsedFile, stamp_of
 
 UNSTABLE_RETRY_S = 0.2
-DEEP_GROUP = 64
-DEEP_ATTEMPTS = 3
 QUARANTINED = "quarantined: "  # begins the reason of a file's row
 LARGE_BYTES = 2**18  # such a file is a batch of its own: where it kills a worker, no others have to be tried again
 
@@ -89,13 +87,16 @@ class Pipeline:
         store: Store,
         queue: Queue,
         parsers: ParserPool,
-        embedding: EmbeddingService,
+        services: Callable[[], Mapping[str, EmbeddingService]],
         roots: Callable[[], Mapping[int, RootView]],
         say: Callable[[str], None],
         away: Callable[[int, str], None] = lambda *_: None,
     ) -> None:
-        """`say` hears one sentence per event worth a log line, `away` of a root that is missing or empty, and why."""
-        self._store, self._queue, self._parsers, self._embedding = store, queue, parsers, embedding
+        """`services`: those of the models that can be used. `say` hears one sentence per event worth a log line, `away`
+        of a root that is missing or empty, and why.
+        """
+        self._store, self._queue, self._parsers = store, queue, parsers
+        self._deepener = Deepener(store, services)
         self._roots, self._say, self._away = roots, say, away
         self._threads = ThreadPoolExecutor(parsers.width, thread_name_prefix="parse")
 
@@ -119,24 +120,8 @@ class Pipeline:
             progressed()
 
     def deepen(self, stop: Callable[[], bool], progressed: Callable[[], None]) -> int:
-        """Embed texts that have no deep vector yet, until there are none or `stop()`; return how many.
-
-        Raises BrokenBundle, and NotNow when memory has no room for the model: what was embedded is stored.
-        """
-        done = 0
-        while not stop() and (group := self._store.without_deep(DEEP_GROUP)):
-            # Texts of like length share a micro-batch: less padding.
-            group.sort(key=lambda pending: len(pending.text))
-            while group and not stop():
-                size = max(1, self._embedding.batch_size())
-                batch, group = group[:size], group[size:]
-                self._embed(batch)
-                done += len(batch)
-                progressed()
-        if not stop():
-            self._store.collect_unembedded()
-            progressed()
-        return done
+        """Embed texts that have no deep vector yet (`deepen.py`); return how many. Raises NotNow, BrokenBundle."""
+        return self._deepener.run(stop, progressed)
 
     def close(self) -> None:
         """Wait for the parsing threads."""
@@ -262,21 +247,6 @@ class Pipeline:
     def _skip(self, lease: Lease, reason: str) -> None:
         self._store.put(lease.root_id, lease.relpath, ParsedFile(0, "skipped", reason))
         self._queue.acknowledge(lease)
-
-    def _embed(self, batch: Sequence[Pending]) -> None:
-        rows, errors = [], []
-        postponed: NotNow | None = None
-        for pending, result in zip(batch, self._embedding.embed_rows([p.text for p in batch]), strict=True):
-            if isinstance(result, bytes):
-                rows.append((pending.vector_id, result))
-            elif isinstance(result, NotNow):
-                postponed = result
-            else:
-                final = self._store.deep_attempts(pending.vector_id) + 1 >= DEEP_ATTEMPTS
-                errors.append((pending.vector_id, str(result), final))
-        self._store.put_deep(rows, errors)
-        if postponed is not None:
-            raise postponed
 
 
 def _is_behind_link(path: bytes) -> bool:

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import translate
 from functools import lru_cache
@@ -27,6 +27,7 @@ from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.passages import HASH_BYTES, content_hash
 from ctx42d.indexer.question import Question, full_text_query, understand
+from ctx42d.indexer.question_vectors import question_vectors
 from ctx42d.indexer.ranking import Candidate, Ranked, forget, rank
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.static import StaticTable
@@ -72,10 +73,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hits, best first, and the tiers that took part."""
+    """Hits, best first, and the tiers that took part; of each model that read what was asked, whether it took part."""
 
     hits: list[Hit]
     tiers: list[str]
+    models: dict[str, bool] = field(default_factory=dict)
 
 
 class Search:
@@ -86,10 +88,10 @@ class Search:
         database: Database,
         vectors: VectorIndex,
         table: StaticTable,
-        embedding: EmbeddingService | None,
+        services: Callable[[], Mapping[str, EmbeddingService]],
     ) -> None:
-        """`embedding`: None when there is no deep tier."""
-        self._database, self._vectors, self._table, self._embedding = database, vectors, table, embedding
+        """`services`: those of the models that can be used; none when there is no deep tier."""
+        self._database, self._vectors, self._table, self._services = database, vectors, table, services
         self._frequencies: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
         self.last_asked = 0.0
@@ -104,11 +106,14 @@ class Search:
         files = self._allowed(query, roots)
         if files is not None and not len(files):
             return Answer([], ["lexical", "static"])
-        ranks = {"lexical": self._lexical(question, files), "static": self._static(question, files)}
-        if (deep := self._deep(query, files)) is not None:
-            ranks["deep"] = deep
-        ranked = rank(question, self._candidates(ranks))
-        return Answer(self._hits(ranked[: query.k], roots), list(ranks))
+        found = [("lexical", self._lexical(question, files)), ("static", self._static(question, files))]
+        deep = self._deep(query, files, roots)
+        # Cosines of different models can't be compared: each has ranks of its own, and each chunk is one model's.
+        found += [("deep", ids) for ids in deep.values() if ids is not None]
+        ranked = rank(question, self._candidates(found))
+        tiers = list(dict.fromkeys(tier for tier, _ in found))
+        took_part = {model: ids is not None for model, ids in deep.items()}
+        return Answer(self._hits(ranked[: query.k], roots), tiers, took_part)
 
     def release(self) -> None:
         """Let go of the memory that questions brought in."""
@@ -141,14 +146,20 @@ class Search:
             return []
         return [chunk_id for chunk_id, _ in self._vectors.nearest("static", vector, CANDIDATES, files)]
 
-    def _deep(self, query: Query, files: NDArray[np.int32] | None) -> list[int] | None:
-        if self._embedding is None or query.wait_deep_s <= 0:
-            return None
+    def _deep(
+        self, query: Query, files: NDArray[np.int32] | None, roots: Mapping[int, Root]
+    ) -> dict[str, list[int] | None]:
+        """Chunks by model, for all models of the folders that are asked; None: it gave no vector in time."""
+        models = dict.fromkeys(roots[root_id].model for root_id in _scopes(query.folder, roots))
+        found: dict[str, list[int] | None] = dict.fromkeys(models)
+        if query.wait_deep_s <= 0:
+            return found
         text = query.text.encode("utf-8", "replace").decode("utf-8")  # an argument that wasn't UTF-8 holds surrogates
-        vector = self._embedding.question(text, wait_s=query.wait_deep_s)
-        if vector is None:
-            return None
-        return [chunk_id for chunk_id, _ in self._vectors.nearest("deep", vector, CANDIDATES, files)]
+        services = {model: service for model, service in self._services().items() if model in models}
+        for model, vector in question_vectors(services, text, wait_s=query.wait_deep_s).items():
+            nearest = self._vectors.nearest("deep", vector, CANDIDATES, files, model)
+            found[model] = [chunk_id for chunk_id, _ in nearest]
+        return found
 
     def _frequency(self, connection: sqlite3.Connection, term: str) -> int:
         """In how many chunks a term occurs; remembered for a while: counting a frequent one takes a millisecond."""
@@ -183,9 +194,9 @@ class Search:
                 (root_id, low, high, language, below),
             ).fetchall()
 
-    def _candidates(self, ranks: Mapping[str, list[int]]) -> list[Candidate]:
+    def _candidates(self, ranks: Sequence[tuple[str, list[int]]]) -> list[Candidate]:
         places: dict[int, dict[str, int]] = {}
-        for tier, ids in ranks.items():
+        for tier, ids in ranks:
             for at, chunk_id in enumerate(ids, 1):
                 places.setdefault(chunk_id, {})[tier] = at
         # One statement whatever their number: a connection keeps 128, and one of 450 question marks takes 40 KB.

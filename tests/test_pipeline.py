@@ -65,7 +65,12 @@ class Line:
     def pipeline_over(self, parsers: ParserPool) -> Pipeline:
         view = RootView(os.fsencode(self.tree), self.selector)
         return Pipeline(
-            self.index.store, self.queue, parsers, self.embedding, lambda: {self.index.root_id: view}, self.said.append
+            self.index.store,
+            self.queue,
+            parsers,
+            lambda: {"": self.embedding},
+            lambda: {self.index.root_id: view},
+            self.said.append,
         )
 
     def write(self, name: str, text: str | bytes) -> bytes:

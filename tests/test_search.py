@@ -40,7 +40,7 @@ class Library:
             self.add(name, text)
         command = [sys.executable, "-P", str(LIAR), "honest"]
         self.embedding = EmbeddingService(memory_manager=MemoryManager(MemoryConfig(max_mb=6144)), command=command)
-        self.search = Search(self.index.database, self.index.store.vectors, table, self.embedding)
+        self.search = Search(self.index.database, self.index.store.vectors, table, lambda: {"": self.embedding})
         self.roots = {root.root_id: root for root in self.index.roots.all()}
 
     def add(self, name: str, text: str) -> None:

@@ -335,16 +335,3 @@ def test_workers_that_never_start_blame_no_file(governor: Governor) -> None:
     assert "no worker starts" in found[0].reason
     assert "exit code 7" in found[0].reason
     pool.close()
-
-
-def test_a_question_that_kills_its_worker_is_a_question_without_a_vector() -> None:
-    with EmbeddingService(
-        memory_manager=MemoryManager(MemoryConfig(max_mb=6144)), worker=SETTINGS, command=liar()
-    ) as service:
-        assert service.question("segv: now", wait_s=20) is None
-        vector = service.question("where is it", wait_s=20)
-        assert vector is not None
-        assert vector.shape == (DIMS,)
-        served = service.slot.starts
-        assert service.question("where is it", wait_s=0) is not None  # remembered
-        assert service.slot.starts == served
