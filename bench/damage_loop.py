@@ -124,7 +124,8 @@ def one_round(place: Path, number: int, seed: int) -> dict[str, Any]:
     chance = random.Random(f"{seed}/{number}")
     (state,) = chance.choices(list(STATES), list(STATES.values()))
     folder = place / str(number)
-    shutil.copytree(place / ("killed" if state == "killed" else "stopped"), folder)
+    before = place / ("killed" if state == "killed" else "stopped")
+    shutil.copytree(before, folder, ignore=shutil.ignore_patterns("ctx42d.sock"))
     home, tree = Home(folder), place / "tree"
     line: dict[str, Any] = {"round": number, "seed": seed, "state": state, "wrong": []}
     life = None
@@ -163,10 +164,13 @@ def judged(home: Home, life: Life, tree: Path, line: dict[str, Any]) -> list[str
             break
         except ClientError as error:
             line["said"] = str(error)
+            wait_until(lambda: rebuilt(home))
     line["outcome"] = "rebuilt" if rebuilt(home) else "harmless"
     verdict = home.ask("verify", index=True)
     if not verdict["clean"]:
         line["outcome"], line["found"] = "latent", verdict["differs"][:3]
+        if not all("made again" in found["problem"] for found in verdict["differs"]):
+            wait_until(lambda: rebuilt(home))
     wait_until(lambda: synced(home))
     return wrong + losses(home, tree)
 

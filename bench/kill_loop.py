@@ -3,9 +3,9 @@
     python bench/kill_loop.py RESULTS [--kills 2000] [--seed 42] [--lanes 2]
 
 Each round makes a home and a tree of its own and edits the tree from a seeded source all the time. It starts a daemon
-`KILLS_A_ROUND` times, and each ends by SIGKILL: at a random moment; at a point of tests/kill_points.py (from the lease
-to the acknowledgement, each SQL statement in between included, and in the worker); at the n-th call that writes
-(tests/disk_shim.c); or only its workers, or all of them at once. Then an ordinary daemon has to get in sync, and
+eight times (--kills-a-round), and each ends by SIGKILL: at a random moment; at a point of tests/kill_points.py (from
+the lease to the acknowledgement, each SQL statement in between included, and in the worker); at the n-th call that
+writes (tests/disk_shim.c); or only its workers, or all of them at once. Then an ordinary daemon has to get in sync, and
 `verify --index` has to find every file once, and nothing else, and all references, full text and vectors whole. In each
 `DEEP_EVERY`-th round the deep tier takes part. One JSON line a round is appended to RESULTS, so that rounds add up over
 runs; a run makes those that are missing up to the number of kills. Exit code 1 if a round of this run, or of an earlier
@@ -28,6 +28,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,6 @@ from service_kit import NO_DEEP, Home, wait_until
 
 from ctx42d.daemon.client import ClientError
 
-KILLS_A_ROUND = 8
 FILES = 20
 DEEP_EVERY = 8
 CALLS = 400  # about so many writes has a life
@@ -47,7 +47,7 @@ NOT_REACHED_S = 2.0  # a point that wasn't reached so long after it answers isn'
 WAYS = {"moment": 0.3, "point": 0.45, "call": 0.15, "workers": 0.05, "all": 0.05}
 
 
-def one_round(place: Path, number: int, seed: int) -> dict[str, Any]:
+def one_round(place: Path, number: int, seed: int, kills: int) -> dict[str, Any]:
     """Kill and compare; return the line of this round. `lost` says what went wrong."""
     began = time.monotonic()
     chance = random.Random(f"{seed}/{number}")
@@ -62,7 +62,7 @@ def one_round(place: Path, number: int, seed: int) -> dict[str, Any]:
     hit: Counter[str] = Counter()
     try:
         with editing(edits, chance):
-            while hit.total() < KILLS_A_ROUND:
+            while hit.total() < kills:
                 hit[one_life(home, place, shim, chance, deep)] += 1
         for _ in range(chance.randint(0, 5)):  # nobody watches
             edits.edit()
@@ -172,19 +172,20 @@ def main() -> int:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("results", type=Path)
     options.add_argument("--kills", type=int, default=2000, help="in all, with those in RESULTS")
+    options.add_argument("--kills-a-round", type=int, default=8)
     options.add_argument("--seed", type=int, default=42)
     options.add_argument("--lanes", type=int, default=2, help="rounds at the same time")
     arguments = options.parse_args()
     rounds = earlier(arguments.results)
     made = {line["round"] for line in rounds}
-    wanted = -(-arguments.kills // KILLS_A_ROUND)
-    began, before = time.monotonic(), kills(rounds).total()
+    began, before = time.monotonic(), counted(rounds).total()
+    missing = -(-max(0, arguments.kills - before) // arguments.kills_a_round)
+    numbers = islice((number for number in count() if number not in made), missing)
     with tempfile.TemporaryDirectory(prefix="c42-kill-") as folder, ThreadPoolExecutor(arguments.lanes) as pool:
         place = Path(folder).resolve()
         running = {
-            pool.submit(one_round, place / str(number), number, arguments.seed): number
-            for number in range(wanted)
-            if number not in made
+            pool.submit(one_round, place / str(number), number, arguments.seed, arguments.kills_a_round): number
+            for number in numbers
         }
         for future in as_completed(running):
             rounds.append(future.result())
@@ -194,19 +195,19 @@ def main() -> int:
     return summary(rounds, before, time.monotonic() - began)
 
 
-def kills(rounds: list[dict[str, Any]]) -> Counter[str]:
+def counted(rounds: list[dict[str, Any]]) -> Counter[str]:
     """How often what was killed."""
     return sum((Counter(line["kills"]) for line in rounds), Counter())
 
 
 def summary(rounds: list[dict[str, Any]], before: int, seconds: float) -> int:
     """Print what was counted; return the exit code."""
-    ways, lost = kills(rounds), [line for line in rounds if line["lost"]]
+    ways, lost = counted(rounds), [line for line in rounds if line["lost"]]
     print(f"{ways.total()} kills in {len(rounds)} rounds, {len(lost)} rounds with a loss")
     if ways.total() > before:
         print(f"{(ways.total() - before) / seconds * 60:.0f} kills a minute")
-    for way, count in ways.most_common():
-        print(f"{count:6d} {way}")
+    for way, times in ways.most_common():
+        print(f"{times:6d} {way}")
     for line in lost:
         print(json.dumps(line))
     return 1 if lost else 0

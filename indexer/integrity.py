@@ -58,6 +58,7 @@ def check_references(database: Database) -> list[str]:
 def check_index(database: Database) -> list[str]:
     """Check all that a database says without looking at the files; return what is wrong, in words."""
     found: list[str] = []
+    database.shrink()  # what is on the disk is looked at, not what a connection remembers of it
     for check in (_pages, check_references, _full_text_structure, _texts_and_full_text):
         try:
             found += check(database)

@@ -180,8 +180,9 @@ def earlier(results: Path) -> list[dict[str, Any]]:
 
 
 def append(results: Path, line: dict[str, Any]) -> None:
-    """Add a round, whole even if the machine stops."""
-    with results.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    """Add a round, whole even if the machine stops, and on a line of its own even if it did before."""
+    with results.open("a+b") as file:
+        file.seek(max(0, file.tell() - 1))
+        file.write((b"" if file.read(1) in (b"", b"\n") else b"\n") + json.dumps(line).encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())

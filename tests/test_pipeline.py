@@ -18,6 +18,7 @@ from ctx42d.indexer.governor import Governor, NotNow
 from ctx42d.indexer.integrity import check_references
 from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.pipeline import Pipeline, RootView
+from ctx42d.indexer.reconcile import compare
 from ctx42d.indexer.selection import Selector
 from ctx42d.indexer.store import chunk_text
 from ctx42d.indexer.verify import verify_root
@@ -347,6 +348,38 @@ def test_a_file_that_kills_workers_is_quarantined_alone_and_freed_by_a_change(ly
     assert "quarantined segv: x.py" in lying.said[0]
     lying.queue.enqueue(lying.index.root_id, [poison])
     assert lying.queue.state_of(lying.index.root_id, poison) == ("queued", None)
+
+
+def test_a_quarantined_file_is_left_alone_by_scans_until_it_changes_or_goes(lying: Line) -> None:
+    index, root = lying.index, os.fsencode(lying.tree)
+    poison = lying.write("segv: x.py", "x = 1\n")
+    index.put(poison, "what it was before")
+    lying.drain(lying.write("fine.py", "x = 1\n"))
+
+    def scan() -> list[bytes]:
+        with index.database.transaction() as connection:  # long after it was looked at
+            connection.execute("UPDATE files SET looked_ns = looked_ns + 60000000000")
+        found = compare(lying.selector, root, index.store.known_below(index.root_id), lambda _: None)
+        return found.dirty + found.gone
+
+    lying.drain(poison)
+    assert scan() == [poison]
+    for _ in range(QUEUE.max_attempts):
+        lying.clock.now += 1000
+        lying.drain()
+    assert lying.queue.state_of(index.root_id, poison)[0] == "quarantined"
+    assert (lying.chunks(poison), lying.problems()) == ([], [])
+    assert scan() == []
+    lying.drain(poison)  # an event of something that changed nothing
+    state, reason = lying.queue.state_of(index.root_id, poison)
+    assert (state, reason is not None and "SIGSEGV" in reason) == ("quarantined", True)
+    lying.write("segv: x.py", "x = 22\n")
+    assert scan() == [poison]
+    (lying.tree / "segv: x.py").unlink()
+    assert scan() == [poison]
+    lying.drain(poison)
+    assert lying.queue.counts().quarantined == 0
+    assert lying.outcome(poison) is None
 
 
 def test_workers_that_do_not_start_blame_no_file(tmp_path: Path) -> None:
