@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 
+RELEASE_MOST_BYTES = 512 * 2**20  # or a high floor would be one that is never left again
+
+
 class Level(IntEnum):
     """How near usage is to the ceiling. Ordered: `level >= Level.CRITICAL` asks for critical or worse."""
 
@@ -59,7 +62,10 @@ def batch_share(level: Level) -> float:
 
 @dataclass(frozen=True, slots=True)
 class OutsideMarks:
-    """When the rest of the machine needs memory more than we do. Released at 1.25 x the floor and half the stall."""
+    """When the rest of the machine needs memory more than we do.
+
+    Released a quarter (at most 512 MB) above the floor, and at half the stall.
+    """
 
     floor_bytes: int
     stall_percent: float
@@ -67,7 +73,7 @@ class OutsideMarks:
     @property
     def enough_bytes(self) -> int:
         """Bytes available from which the brake is released."""
-        return self.floor_bytes * 5 // 4
+        return self.floor_bytes + min(self.floor_bytes // 4, RELEASE_MOST_BYTES)
 
 
 def outside_brake(gripped: bool, available_bytes: int | None, stall_percent: float | None, marks: OutsideMarks) -> bool:

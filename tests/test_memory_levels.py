@@ -105,3 +105,7 @@ def test_the_brake_for_the_machine_releases_lower_than_it_grips(available_mb, st
 def test_the_ladder(used, peak, smallest, recyclable, finished, answer):
     now = Situation(used, 175, peak, smallest, recyclable, lean=100, finished=finished)
     assert admission(now) is answer
+
+
+def test_a_high_floor_is_left_again_half_a_gigabyte_above_it():
+    assert OutsideMarks(floor_bytes=20_000 * MB, stall_percent=20.0).enough_bytes == 20_512 * MB

@@ -78,3 +78,11 @@ def test_a_floor_is_looked_at_again_only_when_the_resident_size_moved(system, ma
     system.process(WORKER, 103, rss_mb=123)
     manager.batch_done(WORKER, 4, 64, 8 * MB)
     assert manager.floor_growth_bytes(WORKER) == 3 * MB
+
+
+def test_a_machine_that_runs_short_is_noticed_while_batches_keep_every_look_young(system, manager):
+    system.machine(total_mb=16_000, available_mb=50)
+    for _ in range(40):  # two seconds of the sentinel's looks: no other look is due, as the last is never old
+        system.clock.advance(0.05)
+        assert manager.check_emergency() is None
+    assert manager.recent_pressure().outside
