@@ -23,6 +23,8 @@ def sync_command(path: str | None, timeout: float) -> None:
     params = {"path": real_folder(path) if path else None, "timeout_s": timeout}
     answer = ask("sync", params, timeout=timeout + QUICK_SECONDS)
     notice(f"in sync after {answer['waited_ms']:.0f} ms")
+    for reason in answer.get("away", []):
+        notice(f"not compared: {reason}")
 
 
 @click.command("verify")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from ctx42d.daemon.debounce import Debouncer
 from ctx42d.daemon.work_queue import WorkQueue
-from ctx42d.indexer.roots import Roots
+from ctx42d.indexer.roots import Root, Roots
 from ctx42d.indexer.store import Store
 
 HELD_RECHECK_S = 0.1
@@ -84,14 +85,20 @@ class Intake:
             self._owed.update((root_id, reason) for root_id in root_ids)
             self._changed.notify()
 
-    def flush(self) -> None:
-        """Queue everything that was touched so far, quiet or not; what git holds stays."""
+    def flush(self) -> set[int]:
+        """Queue everything that was touched so far, quiet or not.
+
+        Returns the roots of which something had to stay: git holds it, or the disk is full.
+        """
         with self._passing:
             with self._changed:
-                taken = self._debouncer.take(lambda key: not self._held(key[0], time.monotonic()))
-                self._in_hand = taken
-            self._pass_on(taken)
-            self._write_owed()
+                now = time.monotonic()
+                held = {root_id: self._held(root_id, now) for root_id in {key[0] for key in self._debouncer.peek()}}
+                taken = self._in_hand = self._debouncer.take(lambda key: not held[key[0]])
+            queued = self._pass_on(taken)
+            written = self._write_owed()
+        left = {root_id for root_id, is_held in held.items() if is_held or not queued}
+        return left if written else left | set(self._owed)
 
     def waiting(self, root_id: int | None = None) -> bool:
         """Whether touched paths (of a root) are not queued yet."""
@@ -150,19 +157,19 @@ class Intake:
         self._held_since[root_id] = lock, since
         return now - since < self._settings.git_lock_hold_seconds
 
-    def _pass_on(self, keys: list[Touched]) -> None:
+    def _pass_on(self, keys: list[Touched]) -> bool:
         try:
-            self._enqueue(keys)
+            return self._enqueue(keys)
         finally:
             self._in_hand = []
 
-    def _enqueue(self, keys: list[Touched]) -> None:
+    def _enqueue(self, keys: list[Touched]) -> bool:
         if not keys:
-            return
+            return True
         by_root: dict[int, dict[bytes, None]] = {}
         try:
             with self._store.database.transaction():  # in which nobody else commits
-                for root_id, relpath in keys:
+                for root_id, relpath in [*keys, *self._other_names(keys)]:
                     paths = by_root.setdefault(root_id, {})
                     paths[relpath] = None
                     # A folder that was deleted, moved or replaced: whatever is indexed below it, or about to be.
@@ -174,14 +181,25 @@ class Intake:
             self._trouble(f"changes can't be queued ({error}); they are kept in memory and tried again")
             with self._changed:
                 self._debouncer.put_back(keys, time.monotonic() + FULL_DISK_RECHECK_S)
-            return
+            return False
         self._queued()
+        return True
 
-    def _write_owed(self) -> None:
+    def _other_names(self, keys: list[Touched]) -> list[Touched]:
+        """The other names of files with several (hard links): a change through one is an event of that one only."""
+        roots = {root.root_id: root for root in self._roots.all()}
+        inodes = {_linked(roots[root_id], relpath) for root_id, relpath in keys if root_id in roots} - {None}
+        if not inodes:
+            return []
+        on_their_way = [(root_id, relpath) for root_id in roots for relpath in self._queue.leased(root_id)]
+        linked = [(root_id, relpath) for root_id, relpath in on_their_way if _linked(roots[root_id], relpath) in inodes]
+        return [*self._store.names_of({inode for inode in inodes if inode}), *linked]
+
+    def _write_owed(self) -> bool:
         with self._changed:
             owed, self._owed = self._owed, {}
         if not owed:
-            return
+            return True
         try:
             for root_id, reason in owed.items():
                 self._roots.request_rescan([root_id], reason)
@@ -189,5 +207,15 @@ class Intake:
             self._trouble(f"a rescan can't be noted ({error}); it is kept in memory and tried again")
             with self._changed:
                 self._owed = {**owed, **self._owed}
-            return
+            return False
         self._lost()
+        return True
+
+
+def _linked(root: Root, relpath: bytes) -> tuple[int, int] | None:
+    """(dev, inode) of a file that has more names than this."""
+    try:
+        found = os.lstat(root.absolute(relpath))
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) and found.st_nlink > 1 else None

@@ -114,16 +114,17 @@ class Methods:
     def _wait_fresh(self, folder: bytes | None, timeout_s: float) -> None:
         root = self._engine.roots.of(folder) if folder else None
         try:
-            sync(self._engine, root.root_id if root else None, timeout_s)
+            sync(self._engine, [root.root_id] if root else None, timeout_s)
         except SyncFailed:
             return  # the answer says of each hit whether it is fresh
 
     def _sync(self, params: SyncParams) -> dict[str, Any]:
         began = time.monotonic()
         timeout_s = _seconds("timeout_s", params.timeout_s)
-        roots = self._roots_at(real_path(params.path)) if params.path is not None else []
+        roots = self._roots_at(real_path(params.path)) if params.path is not None else None
         try:
-            done = sync(self._engine, roots[0].root_id if len(roots) == 1 else None, timeout_s)
+            asked = [root.root_id for root in roots] if roots else None
+            done = sync(self._engine, asked, timeout_s)
         except SyncFailed as error:
             raise MethodError(f"sync: {error}") from None
         if not done:
@@ -131,7 +132,8 @@ class Methods:
             raise MethodError(
                 f"sync: not everything is searchable after {params.timeout_s:g} s ({pending} files left)", TIMED_OUT
             )
-        return {"synced": True, "waited_ms": round((time.monotonic() - began) * 1000, 1)}
+        away = [root.note for root in self._engine.roots.all() if root.note]
+        return {"synced": True, "waited_ms": round((time.monotonic() - began) * 1000, 1), "away": away}
 
     def _pause(self, paused: bool) -> dict[str, Any]:
         self._engine.pause(paused)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from ctx42d.daemon.watch_supervisor import WatchSupervisor
@@ -15,9 +16,10 @@ from ctx42d.daemon.work_queue import WorkQueue
 from ctx42d.indexer.pipeline import RootView
 from ctx42d.indexer.reconcile import Difference, RootUnavailable, compare
 from ctx42d.indexer.roots import Rescan, Root, Roots
-from ctx42d.indexer.store import Store
+from ctx42d.indexer.store import KnownFile, Store
 
 ENQUEUE_AT_ONCE = 2000
+ON_ITS_WAY = KnownFile(0, None, 0, None, "", "")  # a file that a worker has, and no row tells of yet
 
 
 class Scanner:
@@ -33,6 +35,8 @@ class Scanner:
     ) -> None:
         self._roots, self._views, self._store, self._queue, self._watching = roots, views, store, queue, watching
         self.scanning: bytes | None = None
+        self.begun: Counter[int] = Counter()  # by root: how many scans were begun
+        self.finished: dict[int, int] = {}  # by root: which of them came to its end last
 
     def run_owed(self, say: Callable[[str], None], queued: Callable[[], None]) -> int:
         """Run every scan that is owed now; return how many came to their end."""
@@ -71,13 +75,18 @@ class Scanner:
         return bool(found.dirty or found.gone)
 
     def _scan(self, root: Root, view: RootView, rescan: Rescan, say: Callable[[str], None]) -> None:
+        self.begun[root.root_id] += 1
         view.selector.forget_rules(b"")
         found = self._compare(root, view)
         self._roots.scanned(rescan)
+        self.finished[root.root_id] = self.begun[root.root_id]
         self._report(root, found, rescan, say)
 
     def _compare(self, root: Root, view: RootView, start: bytes = b"") -> Difference:
-        known = self._store.known_below(root.root_id, start)
+        with self._store.database.lock:  # what is being committed now was judged by the rules, and the disk, before
+            known = self._store.known_below(root.root_id, start)
+            on_their_way = self._queue.leased(root.root_id, start)
+        known = {**dict.fromkeys(on_their_way, ON_ITS_WAY), **known}
         self._watching.begin(root.root_id, start)
         watch = functools.partial(self._watching.watch, root.root_id)
         found = compare(view.selector, root.path, known, watch, start)

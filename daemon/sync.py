@@ -7,7 +7,7 @@ that point have to be done. Leaves the work to the jobs.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from ctx42d.daemon.engine import Engine
 
@@ -18,8 +18,11 @@ class SyncFailed(Exception):
     """The index can't catch up; the message says why."""
 
 
-def sync(engine: Engine, root_id: int | None, timeout_s: float) -> bool:
-    """Wait for one root, or all; False when time ran out. Raises SyncFailed when waiting is in vain."""
+def sync(engine: Engine, root_ids: Collection[int] | None, timeout_s: float) -> bool:
+    """Wait for some roots, or all (None); False when time ran out. Raises SyncFailed when waiting is in vain.
+
+    Only for what was changed before the call: files and rules that are changed all the time don't hold it up.
+    """
     deadline = time.monotonic() + timeout_s
     if engine.paused:
         raise SyncFailed("indexing is paused: `ctx42d resume` first")
@@ -31,31 +34,38 @@ def sync(engine: Engine, root_id: int | None, timeout_s: float) -> bool:
         if not _until(engine, deadline, lambda: engine.poller.answered(polls)):
             return False
     engine.look_outside()
-    if not _until(engine, deadline, lambda: _flushed(engine, root_id)):
+    if not _until(engine, deadline, lambda: not any(_asked(root_ids, left) for left in engine.intake.flush())):
         return False
-    if not _until(engine, deadline, lambda: not _owed(engine, root_id)):
+    owed = _owed(engine, root_ids)
+    if not _until(engine, deadline, lambda: _scanned(engine, owed)):
         return False
     mark = engine.queue.mark()
-    return _until(engine, deadline, lambda: _done(engine, mark, root_id))
+    return _until(engine, deadline, lambda: _done(engine, mark, root_ids))
 
 
-def _flushed(engine: Engine, root_id: int | None) -> bool:
-    engine.intake.flush()
-    return not engine.intake.waiting(root_id)
+def _asked(root_ids: Collection[int] | None, root_id: int) -> bool:
+    return root_ids is None or root_id in root_ids
 
 
-def _done(engine: Engine, mark: int, root_id: int | None) -> bool:
+def _owed(engine: Engine, root_ids: Collection[int] | None) -> dict[int, int]:
+    """The roots that are owed a scan, each with the number of scans that were begun: a later one has to end."""
+    owed = [rescan.root_id for rescan in engine.roots.rescans()]
+    return {root_id: engine.scanner.begun[root_id] for root_id in owed if _asked(root_ids, root_id)}
+
+
+def _scanned(engine: Engine, owed: dict[int, int]) -> bool:
+    """Whether those scans are done. A root that is away is reported, not waited for."""
+    away = {root.root_id for root in engine.roots.all() if root.note}
+    left = {rescan.root_id for rescan in engine.roots.rescans()} - away
+    return not any(i in left and engine.scanner.finished.get(i, 0) <= begun for i, begun in owed.items())
+
+
+def _done(engine: Engine, mark: int, root_ids: Collection[int] | None) -> bool:
     """Whether the queue is done up to a mark, roots that are away aside. Raises SyncFailed if one is asked for."""
-    roots = [root for root in engine.roots.all() if root_id in (None, root.root_id)]
-    if root_id is not None and (away := next((root.note for root in roots if root.note), None)):
+    roots = [root for root in engine.roots.all() if _asked(root_ids, root.root_id)]
+    if root_ids is not None and (away := next((root.note for root in roots if root.note), None)):
         raise SyncFailed(away)
     return all(engine.queue.done_up_to(mark, root.root_id) for root in roots if not root.note)
-
-
-def _owed(engine: Engine, root_id: int | None) -> bool:
-    """Whether a scan is owed that can be made: a root that is away is reported, not waited for."""
-    away = {root.root_id for root in engine.roots.all() if root.note}
-    return any(scan.root_id not in away and root_id in (None, scan.root_id) for scan in engine.roots.rescans())
 
 
 def _until(engine: Engine, deadline: float, reached: Callable[[], bool]) -> bool:

@@ -1,7 +1,8 @@
 """The work queue: one row per dirty path, in SQLite.
 
 A change of a path raises its row's generation; a lease names the generation that is worked on, and an acknowledgement
-counts only for that one: a file saved while it is being indexed stays dirty. Rows survive any crash; leases run out.
+counts only for that one: a file saved while it is being indexed stays dirty. No two rows have a generation in common,
+so the late answer to a lease that ran out means nothing to a newer row. Rows survive any crash; leases run out.
 Covers rows and their order; leaves the work to `ctx42d.indexer.pipeline`, and when to do it to `jobs.py`.
 """
 
@@ -19,8 +20,8 @@ from ctx42d.indexer.store import ABOVE_ALL_PATHS
 
 # A path that waits keeps its place: a `sync` that began before it was saved again still has to wait for it.
 ENQUEUE = """
-INSERT INTO queue (root_id, relpath, generation, seq, enqueued_at, priority) VALUES (?, ?, 1, ?, ?, ?)
-ON CONFLICT (root_id, relpath) DO UPDATE SET generation = generation + 1, attempts = 0,
+INSERT INTO queue (root_id, relpath, generation, seq, enqueued_at, priority) VALUES (?1, ?2, ?3, ?3, ?4, ?5)
+ON CONFLICT (root_id, relpath) DO UPDATE SET generation = excluded.generation, attempts = 0,
   seq = CASE WHEN quarantined IS NULL THEN seq ELSE excluded.seq END,
   not_before = 0, quarantined = NULL, priority = max(priority, excluded.priority)
 """
@@ -64,7 +65,8 @@ class WorkQueue:
         with database.transaction() as connection:
             # Leases of a process that is gone: nobody else can hold one, since one daemon owns the database.
             connection.execute("UPDATE queue SET leased = NULL, lease_expires = NULL")
-            self._seq: int = connection.execute("SELECT coalesce(max(seq), 0) FROM queue").fetchone()[0]
+            self._again: dict[tuple[int, bytes], int] = {}  # leased paths, and which change came first since (0: none)
+            self._seq: int = connection.execute("SELECT coalesce(max(max(seq, generation)), 0) FROM queue").fetchone()[0]
 
     def enqueue(self, root_id: int, relpaths: Iterable[bytes], *, priority: int = 0) -> int:
         """Mark paths as dirty; return how many. Higher priorities go first."""
@@ -74,6 +76,8 @@ class WorkQueue:
             for relpath in relpaths:
                 self._seq += 1
                 rows.append((root_id, relpath, self._seq, now, priority))
+                if self._again.get((root_id, relpath)) == 0:
+                    self._again[root_id, relpath] = self._seq
             connection.executemany(ENQUEUE, rows)
         return len(rows)
 
@@ -99,17 +103,28 @@ class WorkQueue:
                 "UPDATE queue SET leased = generation, lease_expires = ? WHERE root_id = ? AND relpath = ?",
                 [(now + self._settings.lease_seconds, lease.root_id, lease.relpath) for lease in leases],
             )
+            self._again.update(((lease.root_id, lease.relpath), 0) for lease in leases)
         return leases
 
     def reclaim(self) -> None:
         """Take back every lease: called when nobody works on one, after a drain that failed."""
+        self._again.clear()
         if self.counts().in_flight:
             with self._database.transaction() as connection:
                 connection.execute("UPDATE queue SET leased = NULL, lease_expires = NULL")
 
     def acknowledge(self, lease: Lease) -> None:
-        """The leased generation is done. Joins the transaction that the caller is in."""
+        """The leased generation is done. Joins the transaction that the caller is in.
+
+        Where another has come meanwhile, the path moves to the place of that change: a `sync` that began before it has
+        nothing to wait for any more, however often the file is saved.
+        """
         with self._database.transaction() as connection:
+            if changed := self._again.pop((lease.root_id, lease.relpath), 0):
+                connection.execute(
+                    "UPDATE queue SET seq=? WHERE root_id=? AND relpath=? AND leased=?",
+                    (changed, lease.root_id, lease.relpath, lease.generation),
+                )
             connection.execute(
                 "DELETE FROM queue WHERE root_id=? AND relpath=? AND generation=?",
                 (lease.root_id, lease.relpath, lease.generation),
@@ -212,8 +227,8 @@ class WorkQueue:
                 "SELECT root_id, relpath, quarantined FROM queue WHERE quarantined IS NOT NULL ORDER BY seq"
             ).fetchall()
 
-    @staticmethod
-    def _unlease(connection: sqlite3.Connection, lease: Lease) -> None:
+    def _unlease(self, connection: sqlite3.Connection, lease: Lease) -> None:
+        self._again.pop((lease.root_id, lease.relpath), None)
         connection.execute(
             "UPDATE queue SET leased=NULL, lease_expires=NULL WHERE root_id=? AND relpath=? AND leased=?",
             (lease.root_id, lease.relpath, lease.generation),

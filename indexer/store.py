@@ -8,10 +8,11 @@ of things to `pipeline.py`, questions to `search.py`, roots to `roots.py`.
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,6 +141,13 @@ class Store:
                 (root_id, low, high),
             ).fetchall()
         return {row[10]: _known(row) for row in rows}
+
+    def names_of(self, inodes: Collection[tuple[int, int]]) -> list[tuple[int, bytes]]:
+        """(root id, path) of all files that were one of these (dev, inode) when they were looked at: hard links."""
+        query = "SELECT root_id, relpath, dev, inode FROM files WHERE inode IN (SELECT value FROM json_each(?))"
+        with self.database.reading() as connection:
+            rows = connection.execute(query, (json.dumps([inode for _, inode in inodes]),)).fetchall()
+        return [(root_id, relpath) for root_id, relpath, *inode in rows if tuple(inode) in inodes]
 
     def distrust(self, root_id: int, relpaths: Sequence[bytes]) -> None:
         """Forget hash and stamp of files: they are indexed again even if nothing changed."""
