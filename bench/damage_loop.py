@@ -166,13 +166,20 @@ def judged(home: Home, life: Life, tree: Path, line: dict[str, Any]) -> list[str
             line["said"] = str(error)
             wait_until(lambda: rebuilt(home))
     line["outcome"] = "rebuilt" if rebuilt(home) else "harmless"
-    verdict = home.ask("verify", index=True)
-    if not verdict["clean"]:
-        line["outcome"], line["found"] = "latent", verdict["differs"][:3]
-        if not all("made again" in found["problem"] for found in verdict["differs"]):
+    if found := found_by_verify(home):
+        line["outcome"], line["found"] = "latent", found[:3]
+        if not all("made again" in problem for problem in found):
             wait_until(lambda: rebuilt(home))
     wait_until(lambda: synced(home))
     return wrong + losses(home, tree)
+
+
+def found_by_verify(home: Home) -> list[str]:
+    """What `verify --index` says is wrong."""
+    try:
+        return [found["problem"] for found in home.ask("verify", index=True)["differs"]]
+    except ClientError as error:
+        return [str(error)]
 
 
 def synced(home: Home) -> bool:

@@ -109,6 +109,8 @@ def _texts_and_full_text(database: Database) -> list[str]:
             connection.execute(f"CREATE VIRTUAL TABLE temp.made {FULL_TEXT_LIKE_OURS}")
             connection.execute("CREATE VIRTUAL TABLE temp.made_terms USING fts5vocab(temp, made, instance)")
             return _compare_texts(connection)
+        except (TypeError, ValueError, OverflowError) as error:  # rows that SQLite itself would never make
+            raise CorruptDatabase(f"the full text is damaged: {error}") from error
         finally:
             connection.execute("ROLLBACK")
 
@@ -147,7 +149,7 @@ def _digests(connection: sqlite3.Connection, table: str, ids: NDArray[np.int64])
         terms, documents, columns, places = zip(*rows, strict=True)
         hashes = np.fromiter((zlib.crc32(term.encode()) for term in terms), dtype=np.uint64, count=len(rows))
         hashes ^= np.array(places, dtype=np.uint64) << np.uint64(34)
-        hashes ^= np.fromiter((COLUMNS[name] for name in columns), dtype=np.uint64, count=len(rows)) << np.uint64(32)
+        hashes ^= np.array([COLUMNS.get(name, 0) for name in columns], dtype=np.uint64) << np.uint64(32)
         hashes = _mixed(hashes)
         wanted = np.array(documents, dtype=np.int64)
         at = np.minimum(np.searchsorted(ids, wanted), max(len(ids) - 1, 0))

@@ -354,7 +354,7 @@ def test_a_quarantined_file_is_left_alone_by_scans_until_it_changes_or_goes(lyin
     index, root = lying.index, os.fsencode(lying.tree)
     poison = lying.write("segv: x.py", "x = 1\n")
     index.put(poison, "what it was before")
-    lying.drain(lying.write("fine.py", "x = 1\n"))
+    (lying.tree / "folder").mkdir()  # an empty root would be reported, and nothing of it believed
 
     def scan() -> list[bytes]:
         with index.database.transaction() as connection:  # long after it was looked at
