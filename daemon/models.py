@@ -110,8 +110,8 @@ class Models:
 
     def problems(self) -> list[str]:
         """Why bundles that roots name can't be used, a sentence each."""
-        looks = self._looks
-        broken = [(look.problem, self._used_by[name]) for name, look in looks.items() if name in self._used_by]
+        looks = list(self._looks.items())  # a copy: others may look meanwhile
+        broken = [(look.problem, self._used_by[name]) for name, look in looks if name in self._used_by]
         return [f"no deep tier for {paths}: {problem}" for problem, paths in broken if problem]
 
     def is_outdated(self) -> bool:
@@ -120,7 +120,7 @@ class Models:
             return False
         self._looked_at = time.monotonic()
         return any(service.broken for service in self._services.values()) or any(
-            look.stamp != _stamp(self._folder_of(name)) for name, look in self._looks.items()
+            look.stamp != _stamp(self._folder_of(name)) for name, look in list(self._looks.items())
         )
 
     def follow(self) -> bool:

@@ -64,6 +64,7 @@ def test_the_version_is_told(shell):
         (["up", "/no/such/folder"], "/no/such/folder does not exist"),
         (["index", os.devnull], f"{os.devnull} is not a folder"),
         (["roots", "add"], "Missing argument 'PATH...'"),
+        (["up", "--bundle", "mine"], "--bundle is for folders: name those that the model is to read"),
         (["config", "get", "watch.quite_ms"], "did you mean `watch.quiet_ms`?"),
         (["config", "set", "log.level", "loud"], '`log.level` is "loud", allowed is one of debug'),
     ],
@@ -280,6 +281,24 @@ def test_roots_are_listed_added_and_removed(shell, daemon, tmp_path):
     assert shell("roots", "add", here, here)[2] == f"already there: {here} (inside /x)\n"
     assert daemon.asked("roots_add") == {"paths": [here]}
     assert shell("roots", "remove", here)[1] == f"removed {here}: 12 files forgotten\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"), [("mine", "mine"), ("default", "default"), ("./mine", "{here}/mine"), (".", "{here}")]
+)
+@pytest.mark.parametrize("command", [["roots", "add", "."], ["up", ".", "--wait", "none"]], ids=["add", "up"])
+def test_a_bundle_is_a_name_as_typed_or_an_absolute_folder(shell, daemon, tmp_path, monkeypatch, command, typed, sent):
+    monkeypatch.chdir(tmp_path)
+    here = os.path.realpath(tmp_path)
+    daemon.script |= {"roots_add": {"roots": []}, "roots_list": {"roots": []}, "status": status()}
+    assert shell(*command, "--bundle", typed)[0] == 0
+    assert daemon.asked("roots_add") == {"paths": [here], "bundle": sent.format(here=here)}
+
+
+def test_a_folder_with_a_model_of_its_own_names_it(shell, daemon):
+    daemon.script["roots_list"] = {"roots": [root("/a") | {"bundle": "default"}, root("/b") | {"bundle": "mine"}]}
+    _, out, _ = shell("roots", "list")
+    assert [", bundle mine," in line for line in out.splitlines()] == [False, True]
 
 
 def test_the_whole_disk_is_refused_without_a_terminal_or_a_yes(shell, daemon):

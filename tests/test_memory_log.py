@@ -47,6 +47,29 @@ def test_what_was_learned_of_another_model_is_forgotten(tmp_path: Path) -> None:
     database.close()
 
 
+def test_each_model_goes_on_from_what_was_learned_of_it(tmp_path: Path) -> None:
+    database = Database(tmp_path / "index.db")
+    roles = {"embedder:one@1": "digest 1", "embedder:two@2": "digest 2"}
+    first, second = manager(), manager()
+    log = MemoryLog(database, first, "shipped")
+    for mb, (role, digest) in enumerate(roles.items(), 30):
+        log.learn_apart(role, digest, 70 * MB)
+        for _ in range(5):
+            first.predictor_of(role).observe(2, 256, mb * MB)
+    first.check_memory_pressure()
+    log.save()
+    again = MemoryLog(database, second, "shipped")
+    again.load()
+    again.learn_apart("embedder:one@1", "digest 1", 70 * MB)
+    again.learn_apart("embedder:renamed@2", "digest 2", 70 * MB)
+    again.learn_apart("embedder:new@3", "digest 3", 70 * MB)
+    assert second.new_worker_bytes("embedder:new@3") == 70 * MB
+    assert abs(second.predicted_peak_bytes(2, 256, "embedder:one@1") - 30 * MB) < MB
+    assert abs(second.predicted_peak_bytes(2, 256, "embedder:renamed@2") - 31 * MB) < MB
+    assert second.predictor_of("embedder:new@3").state() == second.predictor.state() == Predictor().state()
+    database.close()
+
+
 def test_a_damaged_state_is_passed_over(tmp_path: Path) -> None:
     database = Database(tmp_path / "index.db")
     with database.transaction() as connection:

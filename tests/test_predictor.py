@@ -6,6 +6,7 @@ import random
 import pytest
 
 from ctx42d.memory.predictor import MAX_SHAPES, Predictor
+from ctx42d.memory.predictors import Predictors
 from ctx42d.memory.surface import PRIOR, Seen, Surface, fit
 
 MB = 2**20
@@ -175,3 +176,15 @@ def test_no_coefficient_of_the_surface_is_ever_negative():
     found = fit([Seen(1, 256, 400.0 * MB, 9.0), Seen(64, 256, 10.0 * MB, 9.0)])
     assert min(found.base, found.linear, found.square) >= 0
     assert fit([]).at(8, 256) == pytest.approx(PRIOR.at(8, 256), rel=0.001)
+
+
+def test_a_role_with_a_model_of_its_own_is_predicted_apart_and_counted_in() -> None:
+    predictors = Predictors(Predictor())
+    predictors.set("embedder:other", Predictor())
+    for _ in range(5):
+        predictors.of("embedder").observe(4, 256, 40 * MB)
+        predictors.of("embedder:other").observe(4, 256, 400 * MB)
+    assert predictors.of("anything") is predictors.shared
+    assert abs(predictors.of("embedder").predict(4, 256) - 40 * MB) < MB
+    assert abs(predictors.of("embedder:other").predict(4, 256) - 400 * MB) < 10 * MB
+    assert predictors.accuracy().predictions == 10
