@@ -224,11 +224,10 @@ class _Source:
 def _ceiling(wanted_mb: int, limits: Limits) -> tuple[int, tuple[str, ...]]:
     """Return the ceiling in MB (`wanted_mb` 0: auto's) and what there is to say about it."""
     tightest = limits.tightest
-    what_there_is = tightest[0] if tightest else 0
-    ceiling = wanted_mb or auto_ceiling_mb(what_there_is)
+    ceiling = wanted_mb or auto_ceiling_mb(limits.there_is_bytes)
     notes: tuple[str, ...] = ()
-    if tightest and what_there_is < ceiling * MB:
-        allowed_mb = what_there_is // MB
+    if tightest and tightest[0] < ceiling * MB:
+        allowed_mb = tightest[0] // MB
         if allowed_mb < MINIMUM_MB:
             raise MemoryConfigError(
                 f"{tightest[1]} allows {allowed_mb} MB of memory, at least {MINIMUM_MB} are needed: raise that limit"
@@ -239,9 +238,7 @@ def _ceiling(wanted_mb: int, limits: Limits) -> tuple[int, tuple[str, ...]]:
 
 
 def _floor_mb(limits: Limits) -> int:
-    tightest = limits.tightest
-    share = int((tightest[0] if tightest else 0) * FLOOR_SHARE) // MB
-    return max(1, min(FLOOR_MOST_MB, share))
+    return max(1, min(FLOOR_MOST_MB, int(limits.there_is_bytes * FLOOR_SHARE) // MB))
 
 
 def _or(argument: float | None, default: float) -> float:

@@ -73,6 +73,11 @@ class Limits:
     rlimit_bytes: int | None = None
 
     @property
+    def there_is_bytes(self) -> int:
+        """What the machine or its container has; 0: neither says. `ulimit` binds each process apart, so isn't this."""
+        return min((limit for limit in (self.machine_bytes, self.cgroup_bytes) if limit is not None), default=0)
+
+    @property
     def tightest(self) -> tuple[int, str] | None:
         """The smallest limit and whose it is, in words."""
         named = (

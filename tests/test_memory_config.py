@@ -61,6 +61,12 @@ def test_the_ceiling_is_never_above_what_is_allowed_and_a_note_says_so(limits, w
     assert config.notes == (f"memory ceiling 3000 MB instead of 6144: {who} allows no more",)
 
 
+def test_what_ulimit_leaves_each_process_is_a_bound_and_no_share_of_the_machine():
+    limits = Limits(8000 * MB, rlimit_bytes=1000 * MB)
+    assert (MemoryConfig(limits=limits).max_mb, MemoryConfig(limits=limits).available_floor_mb) == (800, 400)
+    assert MemoryConfig(limits=Limits(8000 * MB, rlimit_bytes=500 * MB)).max_mb == 500
+
+
 def test_a_container_below_the_minimum_is_refused():
     with pytest.raises(MemoryConfigError, match="the container allows 128 MB of memory, at least 200 are needed"):
         MemoryConfig(limits=Limits(64_000 * MB, cgroup_bytes=128 * MB))
