@@ -8,6 +8,7 @@ moving a damaged file aside. Leaves SQLite's own checks to `database.py`, what t
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import time
@@ -26,6 +27,7 @@ DAMAGE_WORDS = (
     "no such column",
     "vtable constructor failed",
 )
+READ_ERRORS = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ")  # a bad sector, a file that was cut off
 SEALED_BYTES = 256 * 2**20  # no stop and no start takes longer than it takes to read so much
 
 
@@ -35,11 +37,23 @@ class CorruptDatabase(Exception):
 
 def is_damage(error: BaseException) -> bool:
     """Whether an error says that the file is damaged, and not that the disk is full or the statement wrong."""
-    if isinstance(error, CorruptDatabase) or getattr(error, "sqlite_errorname", "") == "SQLITE_IOERR_SHORT_READ":
+    if isinstance(error, CorruptDatabase) or getattr(error, "sqlite_errorname", "") in READ_ERRORS:
         return True
     if isinstance(error, sqlite3.OperationalError):
         return any(word in str(error) for word in DAMAGE_WORDS)
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.ProgrammingError)
+
+
+def unreadable(path: Path) -> str | None:
+    """Why not even the first byte can be read, or None. That there is no file yet is no reason."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            file.read(1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error.strerror if error.errno in (errno.EACCES, errno.EIO, errno.EISDIR) else None
+    return None
 
 
 def seal(path: Path) -> None:
@@ -63,7 +77,12 @@ def take_seal(path: Path) -> Literal["whole", "broken", "none"]:
     usable = path.exists() and not _beside(path, "-wal").exists() and not is_large(path)
     state: Literal["whole", "broken", "none"] = "none"
     if usable:
-        state = "whole" if noted == checksum(path).encode() else "broken"
+        try:
+            state = "whole" if noted == checksum(path).encode() else "broken"
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            state = "broken"
     if state != "broken":
         sealed.unlink()
         sync_folder(path.parent)  # a seal that a power cut brings back would not fit what is written from now on

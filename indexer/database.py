@@ -36,7 +36,7 @@ class Database:
         # A large file is looked at while it is used already (`check`): 277 MB took 0.7 s from memory (EPYC, 2026-11),
         # and from a slow disk as long as that needs.
         self.check_owed = damage.is_large(path)
-        if reason := damage.distrusted(path):
+        if reason := damage.unreadable(path) or damage.distrusted(path):
             raise self._damaged(reason)
         state = damage.take_seal(path)
         if state == "broken":

@@ -73,6 +73,22 @@ def test_a_large_database_opens_unread_and_is_checked_later(closed: Path, monkey
     assert not closed.with_name("index.db.seal").exists()
 
 
+def test_a_database_that_cannot_be_read_is_damaged_and_can_be_moved_aside(tmp_path: Path) -> None:
+    path = tmp_path / "index.db"
+    path.mkdir()
+    with pytest.raises(CorruptDatabase, match=r"index\.db is damaged \(Is a directory\)"):
+        Database(path)
+    move_aside(path)
+    Database(path).close()
+
+
+def test_a_sector_that_cannot_be_read_is_damage_and_one_that_cannot_be_written_is_not() -> None:
+    for name, expected in (("SQLITE_IOERR_READ", True), ("SQLITE_IOERR_WRITE", False)):
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorname = name
+        assert is_damage(error) == expected
+
+
 def test_a_mark_of_distrust_keeps_a_database_from_use_until_it_is_moved_aside(closed: Path) -> None:
     distrust(closed, "a chunk is not what was indexed")
     for _ in range(2):
