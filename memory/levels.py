@@ -8,7 +8,6 @@ nothing, does nothing: `probe.py` looks, `manager.py` acts.
 from dataclasses import dataclass
 from enum import IntEnum
 
-
 RELEASE_MOST_BYTES = 512 * 2**20  # or a high floor would be one that is never left again
 
 
