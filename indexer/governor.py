@@ -77,6 +77,7 @@ class Governor:
         self._sharing = threading.Lock()
         self._spare: dict[int, int] = {}  # by pid: what a worker may take beyond the need of its request in hand
         self._closed = threading.Event()
+        memory.add_collector(self._trim_workers)
         self._sentinel = Sentinel(
             self._look,
             memory.config.sample_interval_ms / 1000,
@@ -155,15 +156,20 @@ class Governor:
             self._relief()
             rest = 0.0 if pressure.should_pause else REST_SECONDS
             for slot in self._idle_slots():
-                if not slot.retire_if_idle(since=time.monotonic() - rest):
-                    slot.trim_if_idle()
+                slot.retire_if_idle(since=time.monotonic() - rest)
         return pressure
 
     def close(self) -> None:
         """Wake everyone who waits, and stop looking. The slots are closed by their owners, before."""
+        if not self._closed.is_set():
+            self.memory.remove_collector(self._trim_workers)
         self._closed.set()
         self._notify()
         self._sentinel.close()
+
+    def _trim_workers(self) -> None:
+        for slot in self._slots:
+            slot.trim()
 
     # What slots tell
 

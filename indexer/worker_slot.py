@@ -128,6 +128,7 @@ class WorkerSlot:
         self._worker: WorkerProcess | None = None
         self._killed: tuple[int, str] = (0, "")  # pid, reason
         self._failures = 0  # in a row
+        self._trim_owed = False
         self._not_before = 0.0
         self._closed = threading.Event()
         overseer.add(self)
@@ -164,6 +165,8 @@ class WorkerSlot:
             if problem or not isinstance(reply, expected):
                 raise self._end_liar(worker, problem)
             self._failures = 0
+            if self._trim_owed:
+                self._trim(worker)
             return reply
 
     def retire(self, *, unless_used_since: float | None = None) -> bool:
@@ -183,12 +186,13 @@ class WorkerSlot:
         with self._lock.turn_if_free() as got:
             return got and self.last_used <= since and self._retire()
 
-    def trim_if_idle(self) -> None:
-        """Have the worker give back what it doesn't use, if there is one without a request."""
+    def trim(self) -> None:
+        """Have the worker, if there is one, give back what it doesn't use: now, or once it has answered."""
         with self._lock.turn_if_free() as got:
-            if got and self._worker is not None:
-                with contextlib.suppress(WorkerDied, WorkerRefusal, BrokenBundle):  # the next request will tell
-                    self._ask(self._worker, wire.Trim(), 0)
+            if not got:
+                self._trim_owed = True
+            elif self._worker is not None:
+                self._trim(self._worker)
 
     def ensure(self) -> int:
         """Start and load a worker if there is none; return its pid. Raises WorkerDied, BrokenBundle."""
@@ -263,6 +267,11 @@ class WorkerSlot:
             self._failures = 0
             raise (WorkerRefusal if reply.cause == "memory" else BrokenBundle)(reply.reason)
         return reply
+
+    def _trim(self, worker: WorkerProcess) -> None:
+        self._trim_owed = False
+        with contextlib.suppress(WorkerDied, WorkerRefusal, BrokenBundle):  # the next request will tell
+            self._ask(worker, wire.Trim(), 0)
 
     def _end_liar(self, worker: WorkerProcess, problem: str | None) -> WorkerDied:
         worker.kill()
