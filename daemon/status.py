@@ -31,6 +31,7 @@ JOIN chunks c ON c.vector_id = v.id JOIN files f ON f.id = c.file_id
 WHERE v.deep IS NULL AND v.deep_error IS NULL AND f.root_id = ?
 """
 REMEMBER_ROOTS_S = 2.0
+FEW_TEXTS = 2000  # counted in a few milliseconds
 POLLED_SHOWN = 10
 
 
@@ -266,15 +267,13 @@ class Status:
             }
 
     def _missing_now(self) -> dict[int, int]:
-        """Chunks without a deep vector by root, as remembered, unless that contradicts the sum over all."""
+        """Chunks without a deep vector by root; as remembered for a moment, where counting them takes long."""
         done, total, _ = self._deep()
         if done >= total:
             return {}
-        missing = self._missing()
-        if not any(missing.values()):
+        if total - done < FEW_TEXTS or not any(self._missing().values()):
             self._missing.forget()
-            missing = self._missing()
-        return missing
+        return self._missing()
 
     def _eta_s(self, done: int, total: int) -> float | None:
         now = time.monotonic()

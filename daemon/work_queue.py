@@ -66,7 +66,8 @@ class WorkQueue:
             # Leases of a process that is gone: nobody else can hold one, since one daemon owns the database.
             connection.execute("UPDATE queue SET leased = NULL, lease_expires = NULL")
             self._again: dict[tuple[int, bytes], int] = {}  # leased paths, and which change came first since (0: none)
-            self._seq: int = connection.execute("SELECT coalesce(max(max(seq, generation)), 0) FROM queue").fetchone()[0]
+            newest = connection.execute("SELECT coalesce(max(max(seq, generation)), 0) FROM queue")
+            self._seq: int = newest.fetchone()[0]
 
     def enqueue(self, root_id: int, relpaths: Iterable[bytes], *, priority: int = 0) -> int:
         """Mark paths as dirty; return how many. Higher priorities go first."""
