@@ -44,7 +44,7 @@ class DeepSettings:
 
     enabled: bool = True
     threads: int = 0
-    micro_batch_tokens: int = 512
+    micro_batch_tokens: int = 256
 
 
 UNANSWERED = (TimeoutError, CancelledError, WorkerDied, WorkerRefusal, BrokenBundle, NotNow)
