@@ -7,7 +7,7 @@ seconds to searchable; peak MB and its share of the ceiling, first pass and deep
 least of each minute of the deep tier, one minute after it began) in MB an hour by least squares, with its standard
 error; texts a second; refreshes, recycles, kills, deaths; and predicted against observed peaks (windows of the last
 1,000 requests, looked at every 10 s). Exit code 1 if the peak exceeds the ceiling. `--keep`: a home that isn't
-deleted, so that a run goes on where the last one stopped.
+deleted, with the log in `log.txt`, so that a run goes on where the last one stopped.
 """
 
 from __future__ import annotations
@@ -66,8 +66,10 @@ def main() -> int:
 def daemon(home: Path, ceiling: int) -> Iterator[tuple[int, DaemonClient]]:
     """A daemon in the foreground, so that it is ours to sample, ended at the end of the block."""
     environ = {**os.environ, "CTX42D_HOME": str(home), "MEMORY_MAX_HEAP_SIZE": str(ceiling)}
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen([*PROGRAM, "run"], env=environ, stdout=quiet, stderr=quiet) as process:
+    with (
+        (home / "log.txt").open("a") as log,
+        subprocess.Popen([*PROGRAM, "run"], env=environ, stdout=log, stderr=log) as process,
+    ):
         try:
             with connected(home / "ctx42d.sock") as client:
                 yield process.pid, client
