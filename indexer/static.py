@@ -95,3 +95,12 @@ class StaticTable:
         total: NDArray[np.float32] = self._scales.take(index) @ self._rows.take(index, axis=0).astype(np.float32)
         length = float(np.sqrt(total @ total))
         return total / np.float32(length) if length > 0 else total
+
+
+def map_buffers() -> None:
+    """Have OpenBLAS map its working memory now: 32 MB, of which hardly a page is touched.
+
+    It does so at the first larger product, and ends the process where a limit on memory is in the way.
+    """
+    square = np.ones((256, 256), np.float32)
+    square @ square

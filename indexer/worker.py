@@ -23,7 +23,7 @@ from ctx42d.indexer import wire
 from ctx42d.indexer.bundle import BundleError
 from ctx42d.indexer.parsing import Parser
 from ctx42d.indexer.quantize import quantize
-from ctx42d.indexer.static import StaticTable
+from ctx42d.indexer.static import StaticTable, map_buffers
 from ctx42d.memory import gauge
 from ctx42d.memory.trim import trim
 
@@ -157,6 +157,7 @@ def main() -> None:
     _be_polite()
     requests, replies = _take_stdio()
     worker = Worker(arguments.bundle, arguments.threads)
+    map_buffers()  # nobody limits this process before it is ready
     _send(replies, wire.Ready(wire.PROTOCOL, os.getpid()))
     while header := requests.read(wire.LENGTH.size):
         body = requests.read(wire.frame_length(header))

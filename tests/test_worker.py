@@ -18,6 +18,7 @@ from ctx42d.indexer.quantize import dequantize
 from ctx42d.indexer.static import STATIC_DIMS, StaticTable
 from ctx42d.indexer.words import tokens
 from ctx42d.indexer.worker_process import ALLOCATOR_ENVIRONMENT, WorkerDied, WorkerProcess, worker_command
+from ctx42d.memory.gauge import limit_growth_of
 
 Eventually = Callable[..., None]
 MAX_BYTES = 64 * 1024
@@ -168,6 +169,17 @@ def test_the_model_is_loaded_when_a_deep_vector_is_asked_for() -> None:
     assert len(vectors) == 3
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=0.01)
     assert "onnxruntime" in maps
+
+
+@on_linux
+def test_a_worker_with_little_memory_left_parses_what_is_full_of_words(tmp_path: Path) -> None:
+    path = tmp_path / "words.py"
+    path.write_text("".join(f"alpha{i} = beta_{i}.gamma(delta, {i})\n" for i in range(1000)))
+    worker = WorkerProcess.start(worker_command(DEFAULT_BUNDLE, 1), timeout_s=60)
+    assert limit_growth_of(worker.pid, 24 * 2**20)  # OpenBLAS would map 32 MB, or end the process
+    [file] = parse(worker, path)
+    worker.kill()
+    assert file.outcome == "indexed"
 
 
 def test_a_bundle_that_is_missing_is_a_refusal_and_the_worker_lives(tmp_path: Path) -> None:
