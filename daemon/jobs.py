@@ -120,6 +120,8 @@ class _Job:
     def turn(self) -> None:
         """Run until nobody asks for more."""
         with self._lock:
+            if self._running:
+                self._asked = True  # it may be past what it was planned for
             if self._running or self._stopped:
                 return
             self._running = True

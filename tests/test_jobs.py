@@ -4,6 +4,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
@@ -70,6 +71,32 @@ def test_a_wake_while_the_job_runs_makes_it_run_once_more(jobs: Jobs, eventually
     go_on.release()
     eventually(lambda: len(runs) == 2)
     assert not began.acquire(timeout=0.2)
+
+
+def test_a_planned_run_whose_time_comes_before_the_last_has_ended_is_not_lost(
+    jobs: Jobs, eventually: Eventually
+) -> None:
+    runs: list[int] = []
+    other = threading.Event()
+
+    def nothing_planned() -> None:
+        later = datetime.now(UTC) + timedelta(seconds=NEVER_S / 2)
+        eventually(lambda: jobs._jobs["job"].handle.next_run_time > later)
+
+    def run() -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            nothing_planned()
+            jobs.wake_in("job", 0.01)
+            nothing_planned()  # its time came ...
+            jobs.wake("other")
+            assert other.wait(20)  # ... and so did that of what came after it
+
+    jobs.add("job", run, every_s=NEVER_S)
+    jobs.add("other", other.set, every_s=NEVER_S)
+    jobs.start()
+    jobs.wake("job")
+    eventually(lambda: len(runs) == 2)
 
 
 def test_a_job_never_runs_twice_at_a_time(jobs: Jobs, eventually: Eventually) -> None:
