@@ -9,10 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Protocol
+
+LOOK_S = 0.5
 
 
 class Event(Protocol):
@@ -39,14 +42,21 @@ class CookieJar:
         self._serial = count(1)
         self.gone = False
 
-    def wait(self, timeout_s: float) -> bool:
-        """Make a cookie and wait until its event arrives; False when it doesn't in time, or the folder is gone."""
+    def wait(self, timeout_s: float, in_vain: Callable[[], object]) -> bool:
+        """Make a cookie and wait until its event arrives; False when it doesn't in time, or the folder is gone.
+
+        in_vain() is asked now and then whether waiting makes sense no longer.
+        """
+        deadline = time.monotonic() + timeout_s
         name = b"cookie-%d" % next(self._serial)
         arrived = self._waiting[name] = threading.Event()
         path = os.path.join(self.folder, name)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-            return arrived.wait(timeout_s)
+            while not arrived.wait(max(0.0, min(LOOK_S, deadline - time.monotonic()))):
+                if time.monotonic() >= deadline or in_vain():
+                    return False
+            return True
         except FileNotFoundError:
             self.gone = True
             return False

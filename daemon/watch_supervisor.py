@@ -23,7 +23,7 @@ from ctx42d.indexer.selection import Selector
 
 LIMITS = Path("/proc/sys")
 REPLACED_APART_S = 1.0  # one that dies at once is not started again and again
-LOOK_S = 1.0
+CLOSING_S = 1.0
 ASKED_FOR = "watch.poll_folders"
 
 
@@ -77,8 +77,12 @@ class WatchSupervisor:
             self._table.remove_root(root_id)
 
     def begin(self, root_id: int, start: bytes = b"") -> None:
-        """A scan of a root, or of a folder of it, begins; `watch` follows for each folder, then `end`."""
-        self._table.begin(root_id, start)
+        """A scan of a root, or of a folder of it, begins; `watch` follows for each folder, then `end`.
+
+        While a watcher is being replaced it waits: it would have the old one watch.
+        """
+        with self._lock:
+            self._table.begin(root_id, start)
 
     def watch(self, root_id: int, reldir: bytes) -> None:
         """Watch one folder of a root, before it is listed."""
@@ -108,7 +112,7 @@ class WatchSupervisor:
         deadline = time.monotonic() + timeout_s
         while True:
             table, left = self._table, deadline - time.monotonic()
-            if not isinstance(table, Watcher) or table.cookie(min(left, self._stuck_s + LOOK_S)):
+            if not isinstance(table, Watcher) or table.cookie(left):
                 return True
             if left <= 0:
                 return False
@@ -178,11 +182,11 @@ class WatchSupervisor:
         # Closed first: the limits count it as long as it is open. A thread that is stuck may hold its locks.
         closing = threading.Thread(target=old.close, args=(0.0,), daemon=True, name="watcher-closing")
         closing.start()
-        closing.join(LOOK_S)
-        self.blind = f"{reason}, again" if soon else ""
+        closing.join(CLOSING_S)
+        self.blind = "the watcher's thread ended twice within a second" if soon else ""
         self._table = RootTable() if soon else self._open()
         self._tell_all()
-        self._trouble(f"{reason}: {self.blind or 'a new one watches, and all roots are compared with the disk'}")
+        self._trouble(f"{reason}: {'another' if not self.blind else 'soon another'} one watches instead")
 
     def _get_one(self) -> None:
         if isinstance(table := self._open(), Watcher):

@@ -234,4 +234,4 @@ def test_a_lost_folder_of_cookies_is_no_lost_sync(tmp_path):
         assert home.naming("crumbs_step_1")
         assert watch_of(home)["replaced"] == 1
         assert "the watcher was replaced 1 time, and the roots were compared" in home.ok("status")
-        assert home.log.count("the folder of the watcher's cookies was removed: a new one watches") == 1
+        assert home.log.count("the folder of the watcher's cookies was removed: another one watches") == 1

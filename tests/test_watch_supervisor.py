@@ -13,6 +13,7 @@ from index_kit import SELECTION
 from namespace_kit import needs_namespaces, told_inside
 
 from ctx42d.daemon.watch_supervisor import WatchSupervisor, _relative, limit_advice
+from ctx42d.daemon.watched_root import WatchCounts
 from ctx42d.indexer.selection import Selector
 
 ROOT_ID = 3
@@ -77,6 +78,7 @@ def supervised(tmp_path: Path) -> Iterator[Supervised]:
 
 def end_the_watchers_thread(tree: Supervised) -> None:
     """End it from outside, as nothing in the code would."""
+    tree.told()  # it is in its loop
     (thread,) = (thread for thread in threading.enumerate() if thread.name == "watcher")
     ended = ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
     assert ended == 1
@@ -160,6 +162,26 @@ def test_a_removed_folder_of_cookies_is_made_again(supervised: Supervised) -> No
     supervised.told()
     (supervised.root / "src" / "x.py").write_text("x\n")
     assert supervised.told() == {b"src/x.py"}
+
+
+def test_a_scan_that_is_quicker_than_the_replacement_it_is_owed_for_watches_with_the_new_one(
+    supervised: Supervised,
+) -> None:
+    scans: list[threading.Thread] = []
+
+    def scanned_at_once(_root_ids: Iterable[int], _reason: str) -> None:
+        scans.append(threading.Thread(target=supervised.scan))
+        scans[-1].start()
+        scans[-1].join(0.2)  # it would be done by now
+
+    supervised.heard.lost = scanned_at_once  # type: ignore[method-assign]
+    for times in (1, 2):  # the second is replaced by none at first, since it died at once
+        end_the_watchers_thread(supervised)
+        supervised.watching.look()
+        for scan in scans:
+            scan.join(20)
+        assert len(scans) >= times
+        assert supervised.watching.counts(ROOT_ID) == WatchCounts(watched=2, polled=0, refused=0)
 
 
 def test_a_closed_one_is_not_replaced(supervised: Supervised) -> None:
