@@ -1,36 +1,31 @@
-"""A file tree that is changed in every way files can be, and what of it belongs into the index.
+"""A file tree that is changed in every way files can be.
 
-Covers the changes (each a name and three numbers, so that a run can be recorded, replayed and made smaller), and the
-oracle: git and the file's own kind say which files belong, not our selection. Leaves driving it to a Hypothesis machine
-(`tests/test_tree_model.py` for a short while, `bench/tree_model.py` for long).
+Each change is a name and three numbers, so that a run can be recorded, replayed and made smaller. Leaves what of the
+tree belongs into the index to `tree_oracle.py`, and who makes which changes to `tree_machine.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import shutil
-import sqlite3
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterable
-from contextlib import closing
 from pathlib import Path
-
-from service_kit import Home
-
-from ctx42d.indexer.defaults import why_not_file
-from ctx42d.indexer.passages import HASH_BYTES
 
 FILES = (b"x.py", b"y.md", b"X.py", b"z.rs", b"caf\xe9.py", b"line\nbreak.py", b"both", b"keep.md", b"a b.py")
 FOLDERS = (b"d", b"D", b"both", b"e\xe9", b"new\nline", b"x.d")
 DEEPEST = 4
 RULE_FILES = (b".gitignore", b".ctx42dignore")
-RULES = (b"*.rs\n", b"d/\n", b"/x.py\n", b"*.md\n!keep.md\n", b"both\n", b"D/**/x.py\n", b"x.*\n", b"# nothing\n", b"e*/\n")
+RULES = (
+    *(b"*.rs\n", b"d/\n", b"/x.py\n", b"*.md\n!keep.md\n", b"both\n", b"D/**/x.py\n", b"x.*\n", b"e*/\n"),
+    b"# nothing\n",
+)
+REFUSES = (1, 128)  # git: nothing to commit, no such branch, a file in the way
 KEPT = b"always.txt"  # so that the root is never empty, which would be reported and not believed
-SYNC_S = 60.0
-Change = tuple[str, int, int, int]
+# Into itself, not empty, a loop of links, from one disk to another, too deep, and what a user who isn't root may not.
+IMPOSSIBLE = (errno.EINVAL, errno.ENOTEMPTY, errno.ELOOP, errno.EXDEV, errno.ENAMETOOLONG, errno.EACCES, errno.EPERM)
 
 
 class Tree:
@@ -47,32 +42,28 @@ class Tree:
         self._put(os.path.join(self.root, KEPT))
         self.git("add", "-A")
         self.git("commit", "-q", "-m", "first")
-        self._changes: dict[str, Callable[[int, int, int], None]] = {
-            name.removeprefix("do_"): getattr(self, name) for name in dir(self) if name.startswith("do_")
-        }
 
-    @property
-    def changes(self) -> list[str]:
-        """The names of all changes."""
-        return sorted(self._changes)
-
-    def change(self, name: str, a: int, b: int, c: int) -> None:
-        """Make one change; what isn't possible now (no such file yet, a folder in the way) changes nothing."""
+    def change(self, name: str, a: int, b: int, c: int) -> bool:
+        """Make one change; return whether it was possible: no such file yet, or a folder in the way, is no change."""
         self._serial += 1
         try:
-            self._changes[name](a, b, c)
+            getattr(self, f"do_{name}")(a, b, c)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError, FileExistsError, shutil.SameFileError):
-            pass
+            return False
         except OSError as error:
-            if error.errno not in (22, 39, 40, 26):  # into itself, not empty, a loop of links, busy
+            if error.errno not in IMPOSSIBLE:
                 raise
+            return False
+        return True
 
-    def git(self, *arguments: str, top: bytes | None = None, given: bytes = b"", fails: bool = False) -> bytes:
-        """Run git in the root."""
+    def git(
+        self, *arguments: str, top: bytes | None = None, given: bytes = b"", may_end: tuple[int, ...] = ()
+    ) -> bytes:
+        """Run git in the root. Raises RuntimeError for an end that is neither 0 nor in `may_end`."""
         done = subprocess.run(
             ["git", "-C", top or self.root, *arguments], input=given, capture_output=True, env=self._environ
         )
-        if done.returncode and not fails:
+        if done.returncode not in (0, *may_end):
             raise RuntimeError(f"git {' '.join(arguments)}: {os.fsdecode(done.stderr)}")
         return done.stdout
 
@@ -154,7 +145,7 @@ class Tree:
     def do_rename_over(self, a: int, b: int, c: int) -> None:
         source, target = self._any(a), self._any(b)
         if not _nested(source, target):
-            _remove(target)
+            remove(target)
             os.rename(source, target)
 
     def do_rename_file_over(self, a: int, b: int, c: int) -> None:
@@ -200,8 +191,9 @@ class Tree:
         source = self._out(a)
         if os.path.isdir(source) and not os.path.islink(source):
             source = os.path.join(source, FILES[b % len(FILES)])
-        if not os.path.lexists(source) or os.lstat(source).st_nlink == 1:  # else it is a change inside nobody sees
-            self._put(source, c)
+        if os.path.lexists(source) and os.lstat(source).st_nlink > 1:
+            raise FileExistsError("a change of a file inside that nobody there sees")
+        self._put(source, c)
 
     def do_move_out_change_and_back(self, a: int, b: int, c: int) -> None:
         folder, aside = self._folder(a), os.path.join(self.outside, b"aside")
@@ -260,22 +252,22 @@ class Tree:
 
     def do_branch(self, a: int, b: int, c: int) -> None:
         self._commit()
-        self.git("checkout", "-q", "-f", "-B", f"branch{a % 3}", fails=True)
+        self.git("checkout", "-q", "-f", "-B", f"branch{a % 3}", may_end=REFUSES)
 
     def do_checkout(self, a: int, b: int, c: int) -> None:
         self._commit()
-        self.git("checkout", "-q", "-f", ("main", "branch0", "branch1", "branch2")[a % 4], fails=True)
+        self.git("checkout", "-q", "-f", ("main", "branch0", "branch1", "branch2")[a % 4], may_end=REFUSES)
 
     def do_reset(self, a: int, b: int, c: int) -> None:
-        self.git("reset", "-q", "--hard", fails=True)
+        self.git("reset", "-q", "--hard", may_end=REFUSES)
 
     def do_nothing_for_a_moment(self, a: int, b: int, c: int) -> None:
         time.sleep((0.0, 0.003, 0.02, 0.08)[a % 4])
 
     def _commit(self) -> None:
         self.do_unlock_all(0, 0, 0)
-        self.git("add", "-A", fails=True)
-        self.git("commit", "-q", "-m", f"at {self._serial}", fails=True)
+        self.git("add", "-A", may_end=REFUSES)
+        self.git("commit", "-q", "-m", f"at {self._serial}", may_end=REFUSES)
 
     def _entries(self) -> list[tuple[bytes, int]]:
         """Everything in the tree but the repository, rule files and what is always kept: path and mode, sorted."""
@@ -333,122 +325,16 @@ class Tree:
             file.write(data)
 
 
-class Oracle:
-    """What of a tree belongs into the index, and whether just that is in it."""
-
-    def __init__(self, tree: Tree, home: Home) -> None:
-        self._tree, self._home = tree, home
-
-    def misses(self) -> list[str]:
-        """Wait until the index is in sync, then compare it with the disk; return one sentence per difference."""
-        self._home.ask("sync", path=os.fsdecode(self._tree.root), timeout_s=SYNC_S)
-        wanted, unknown = self._belonging()
-        held = self._held()
-        found = []
-        for relpath, digest in wanted.items():
-            if relpath not in held:
-                found.append(f"{relpath!r} is not in the index")
-            elif digest is not None and held[relpath] != digest:
-                found.append(f"{relpath!r} is in the index as it was, or as another")
-        for relpath in held.keys() - wanted.keys():
-            if not relpath.startswith(unknown):
-                found.append(f"{relpath!r} is in the index and should not be")
-        return sorted(found)
-
-    def _held(self) -> dict[bytes, bytes]:
-        """Every row of the root: the hash of what was indexed, b"" where nothing could be read."""
-        with closing(sqlite3.connect(f"{self._home.database.as_uri()}?mode=ro", uri=True)) as connection:
-            query = "SELECT f.relpath, f.hash FROM files f JOIN roots r ON r.id = f.root_id WHERE r.path = ?"
-            return {relpath: digest or b"" for relpath, digest in connection.execute(query, (self._tree.root,))}
-
-    def _belonging(self) -> tuple[dict[bytes, bytes | None], tuple[bytes, ...]]:
-        """Every file that belongs, with its hash (None: any), and the folders of which nothing can be known."""
-        folders, files, unknown = self._listed()
-        paths = [*folders, *files]
-        by_git, by_ours = self._judged_by_git(paths), self._judged_by_ours(folders, paths)
-        out: set[bytes] = set()
-        for folder in sorted(folders):
-            if os.path.dirname(folder) in out or _is_out(folder, by_git, by_ours):
-                out.add(folder)
-        wanted: dict[bytes, bytes | None] = {}
-        names: dict[int, int] = {}
-        for relpath, found in files.items():
-            if os.path.dirname(relpath) not in out and not _is_out(relpath, by_git, by_ours):
-                wanted[relpath] = self._digest(relpath, found)
-                names[found.st_ino] = names.get(found.st_ino, 0) + 1
-        for relpath in wanted:
-            # A change through a name that nobody watches is no event: the hourly scan's to find.
-            if names[files[relpath].st_ino] != files[relpath].st_nlink:
-                wanted[relpath] = None
-        return wanted, unknown
-
-    def _listed(self) -> tuple[list[bytes], dict[bytes, os.stat_result], tuple[bytes, ...]]:
-        """Folders, regular files, and the folders that the daemon may not read (with a slash), by relative path."""
-        folders: list[bytes] = []
-        files: dict[bytes, os.stat_result] = {}
-        unknown: list[bytes] = []
-        waiting = [b""]
-        while waiting:
-            below = waiting.pop()
-            with os.scandir(os.path.join(self._tree.root, below)) as listing:
-                for entry in listing:
-                    relpath = below + entry.name
-                    found = entry.stat(follow_symlinks=False)
-                    if stat.S_ISREG(found.st_mode) and why_not_file(entry.name) is None:
-                        files[relpath] = found
-                    elif stat.S_ISDIR(found.st_mode) and entry.name != b".git":
-                        if found.st_mode & 0o500 == 0o500:
-                            folders.append(relpath)
-                            waiting.append(relpath + b"/")
-                        else:
-                            unknown.append(relpath + b"/")
-        return folders, files, tuple(unknown)
-
-    def _digest(self, relpath: bytes, found: os.stat_result) -> bytes:
-        if not found.st_mode & 0o400:
-            return b""
-        with open(os.path.join(self._tree.root, relpath), "rb") as file:
-            return hashlib.blake2b(file.read(), digest_size=HASH_BYTES).digest()
-
-    def _judged_by_git(self, paths: Iterable[bytes]) -> dict[bytes, bytes]:
-        return self._judged(self._tree.root, paths)
-
-    def _judged_by_ours(self, folders: list[bytes], paths: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Git answers for our own ignore files, too: in a repository of empty folders, under the name it knows."""
-        ours = [folder for folder in [b"", *folders] if os.path.isfile(self._in_root(folder, b".ctx42dignore"))]
-        if not ours:
-            return {}
-        shadow = self._tree.shadow
-        for name in os.listdir(shadow):
-            if name != b".git":
-                _remove(os.path.join(shadow, name))
-        for folder in folders:
-            os.makedirs(os.path.join(shadow, folder), exist_ok=True)
-        for folder in ours:
-            shutil.copyfile(self._in_root(folder, b".ctx42dignore"), os.path.join(shadow, folder, b".gitignore"))
-        return self._judged(shadow, paths)
-
-    def _judged(self, top: bytes, paths: Iterable[bytes]) -> dict[bytes, bytes]:
-        """The pattern that decides about each path, b"" where none does."""
-        given = b"".join(path + b"\0" for path in paths)
-        said = self._tree.git("check-ignore", "--no-index", "-z", "-v", "-n", "--stdin", top=top, given=given, fails=True)
-        fields = said.split(b"\0")[:-1]
-        return {fields[i + 3]: fields[i + 2] for i in range(0, len(fields), 4)}
-
-    def _in_root(self, folder: bytes, name: bytes) -> bytes:
-        return os.path.join(self._tree.root, folder, name)
-
-
-def _is_out(relpath: bytes, by_git: dict[bytes, bytes], by_ours: dict[bytes, bytes]) -> bool:
-    rule = by_ours.get(relpath, b"") or by_git.get(relpath, b"")
-    return bool(rule) and not rule.startswith(b"!")
+# Those that make something stand here more than once, so that the tree doesn't wither.
+CHANGES = sorted(name.removeprefix("do_") for name in dir(Tree) if name.startswith("do_"))
+CHANGES += [name for name in CHANGES if "create" in name or "make_folder" in name] * 4
 
 
 def _nested(one: bytes, other: bytes) -> bool:
     return (one + b"/").startswith(other + b"/") or (other + b"/").startswith(one + b"/")
 
 
-def _remove(path: bytes) -> None:
+def remove(path: bytes) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     else:

@@ -1,0 +1,272 @@
+"""Take the watcher's eyes away, edit, and see what is missed: `python bench/watch_faults.py RESULTS [--rounds N]`.
+
+Each round does one of four things to a daemon while its tree is edited from a seeded random source:
+  overflow  the watcher's thread is stopped (ptrace) and more events are made than the kernel's queue holds
+  died      an exception ends the watcher's thread
+  stuck     the watcher's thread is stopped, and stays so until another has taken its place
+  limit     `max_user_watches` of its namespace is lowered to what it has, folders are made, the limit is lifted again
+then waits for `sync` and compares the whole tree with the index by full hash. One JSON line per round is appended to
+RESULTS, so that rounds add up over runs; a round's number is part of its seed, so a run goes on where the last one
+stopped. A round in which the fault didn't come to pass says so and doesn't count. Runs itself in a user namespace.
+Exit code 1 if any round of this run, or an earlier one in RESULTS, missed something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from one_thread import stopped, thread_named
+
+from ctx42d.daemon.client import ClientError, DaemonClient
+
+FAULTS = ("overflow", "died", "stuck", "limit")
+SERVICE = [sys.executable, "-P", os.path.join(os.path.dirname(os.path.abspath(__file__)), "faulty_service.py")]
+LIMIT = Path("/proc/sys/user/max_inotify_watches")
+QUEUED = Path("/proc/sys/fs/inotify/max_queued_events")
+PLENTY = 100_000
+STUCK_S = 1.0
+PATIENCE_S = 120.0
+SETTINGS = "[deep]\nenabled = false\n[watch]\npoll_interval_seconds = 2\n[worker]\nparse_workers = 1\n"
+
+
+class Tree:
+    """Files and folders that change."""
+
+    def __init__(self, root: Path, chance: random.Random) -> None:
+        self.root, self._chance = root, chance
+
+    def edit(self, times: int) -> None:
+        """Make, change, rename or delete files and folders."""
+        for _ in range(times):
+            files, folders = self._all()
+            turn = self._chance.random()
+            if len(files) < 20 or turn < 0.5:
+                self._write(self._chance.choice(files) if files and turn < 0.25 else self._place(folders))
+            elif turn < 0.65:
+                self._chance.choice(files).rename(self._place(folders))
+            elif turn < 0.78:
+                self._chance.choice(files).unlink()
+            elif turn < 0.88:
+                self.new_folder()
+            elif turn < 0.95 and folders:
+                self._move(folders)
+            elif folders:
+                shutil.rmtree(self._chance.choice(folders))
+
+    def new_folder(self) -> None:
+        """Make a folder with a file in it."""
+        folder = self._chance.choice([self.root, *self._all()[1]]) / f"f{self._chance.randrange(10**6)}"
+        folder.mkdir(exist_ok=True)
+        self._write(folder / "new.py")
+
+    def _move(self, folders: list[Path]) -> None:
+        target = self.root / f"moved{self._chance.randrange(10**6)}"
+        self._chance.choice(folders).rename(target)
+
+    def _write(self, path: Path) -> None:
+        word = "".join(self._chance.choices("bcdfghklmnprstvz", k=12))
+        part = path.with_name(".part.py")
+        part.write_text("\n\n".join(f"def {word}_{i}(value):\n    return value + {i}" for i in range(3)) + "\n")
+        part.rename(path)
+
+    def _place(self, folders: list[Path]) -> Path:
+        return self._chance.choice([self.root, *folders]) / f"file{self._chance.randrange(60)}.py"
+
+    def _all(self) -> tuple[list[Path], list[Path]]:
+        found = sorted(self.root.rglob("*"))
+        return [path for path in found if path.is_file()], [path for path in found if path.is_dir()]
+
+
+class Daemon:
+    """A daemon in our namespace."""
+
+    def __init__(self, home: Path) -> None:
+        self.socket, self._orders = home / "ctx42d.sock", home / "orders"
+        environ = {**os.environ, "CTX42D_HOME": str(home)}
+        self._process = subprocess.Popen([*SERVICE, str(self._orders), str(STUCK_S)], env=environ)
+        self.wait_for(lambda: self.ask("status"))
+
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """Ask over the socket."""
+        with DaemonClient(self.socket, PATIENCE_S) as client:
+            return client.call(method, params)
+
+    def figures(self) -> dict[str, int]:
+        """What became of the watching so far."""
+        return self.ask("status")["watch"]
+
+    def order_to_die(self) -> None:
+        """End the watcher's thread with the next event."""
+        self._orders.write_text("die\n")
+
+    def watcher(self) -> int:
+        """The id of the watcher's thread."""
+        return thread_named(self._process.pid, "watcher")
+
+    def wait_for(self, true: Callable[[], object]) -> bool:
+        """Wait until something is true; False when it takes too long."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(ClientError):
+                if true():
+                    return True
+            time.sleep(0.02)
+        return False
+
+    def close(self) -> None:
+        """Stop it."""
+        with contextlib.suppress(ClientError):
+            self.ask("shutdown")
+        self._process.wait(PATIENCE_S)
+
+
+def overflow(daemon: Daemon, tree: Tree, chance: random.Random) -> bool:
+    """More events than fit."""
+    before = daemon.figures()["overflows"]
+    with stopped(daemon.watcher()):
+        tree.edit(chance.randrange(20))
+        pair = [tree.root / "pair0.py", tree.root / "pair1.py"]
+        for path in pair:
+            path.touch()
+        for i in range(int(QUEUED.read_text()) + 100):
+            os.utime(pair[i % 2])  # in turn: the same event twice in a row would be one
+        tree.edit(chance.randrange(1, 20))
+    return daemon.wait_for(lambda: daemon.figures()["overflows"] > before)
+
+
+def died(daemon: Daemon, tree: Tree, chance: random.Random) -> bool:
+    """The thread ends."""
+    before = daemon.figures()["replaced"]
+    tree.edit(chance.randrange(10))
+    daemon.order_to_die()
+    tree.edit(chance.randrange(5, 30))
+    return daemon.wait_for(lambda: daemon.figures()["replaced"] > before)
+
+
+def stuck(daemon: Daemon, tree: Tree, chance: random.Random) -> bool:
+    """The thread stands still, until somebody who waits for `sync` finds out."""
+    before = daemon.figures()["replaced"]
+    with stopped(daemon.watcher()):
+        tree.edit(chance.randrange(1, 30))
+        daemon.ask("sync", timeout_s=PATIENCE_S)
+        return daemon.figures()["replaced"] > before
+
+
+def limit(daemon: Daemon, tree: Tree, chance: random.Random) -> bool:
+    """No more watches than there are, or a few less, for a while."""
+    LIMIT.write_text(str(max(1, daemon.figures()["watched_folders"] + 1 - chance.randrange(3))))
+    try:
+        for _ in range(chance.randrange(3, 8)):
+            tree.new_folder()
+        tree.edit(chance.randrange(20))
+        tree.new_folder()
+        daemon.ask("sync", timeout_s=PATIENCE_S)
+        refused = daemon.figures()["refused_folders"] > 0
+        tree.edit(chance.randrange(1, 20))
+        daemon.ask("sync", timeout_s=PATIENCE_S)
+        clean = not daemon.ask("verify")["differs"]
+    finally:
+        LIMIT.write_text(str(PLENTY))
+    tree.edit(chance.randrange(10))
+    again = daemon.wait_for(lambda: daemon.figures()["refused_folders"] == 0)
+    if not (clean and again):
+        raise RuntimeError(f"at the limit: clean {clean}; lifted, watched again: {again}")
+    return refused
+
+
+def one_round(daemon: Daemon, root: Path, number: int, seed: int) -> dict[str, Any]:
+    """Make one fault; return its line."""
+    fault = FAULTS[number % len(FAULTS)]
+    chance = random.Random(f"{seed}/{number}")
+    tree = Tree(root, chance)
+    tree.edit(chance.randrange(20))
+    began, problem = time.monotonic(), ""
+    try:
+        happened = {"overflow": overflow, "died": died, "stuck": stuck, "limit": limit}[fault](daemon, tree, chance)
+    except RuntimeError as error:
+        happened, problem = True, str(error)
+    tree.edit(chance.randrange(5))
+    daemon.ask("sync", timeout_s=PATIENCE_S)
+    verdict = daemon.ask("verify")
+    return {
+        "round": number,
+        "seed": seed,
+        "fault": fault,
+        "happened": happened,
+        "problem": problem,
+        "seconds": round(time.monotonic() - began, 2),
+        "checked": verdict["checked"],
+        "differs": verdict["differs"],
+    }
+
+
+def earlier(results: Path) -> list[dict[str, Any]]:
+    """The rounds of earlier runs; a line cut short by a crash doesn't count."""
+    lines = []
+    if results.exists():
+        for line in results.read_text().splitlines():
+            with contextlib.suppress(ValueError):
+                lines.append(json.loads(line))
+    return lines
+
+
+def run(results: Path, rounds: int, seed: int, folder: Path) -> list[dict[str, Any]]:
+    """Run rounds on a tree and a home in a folder; return all rounds there are now."""
+    done = earlier(results)
+    home, root = folder / "home", folder / "tree"
+    home.mkdir()
+    (home / "config.toml").write_text(SETTINGS)
+    root.mkdir()
+    Tree(root, random.Random(f"{seed}/tree")).edit(60)
+    daemon = Daemon(home)
+    try:
+        daemon.ask("roots_add", paths=[str(root)])
+        daemon.ask("sync", timeout_s=PATIENCE_S)
+        for number in range(len(done), len(done) + rounds):
+            done.append(one_round(daemon, root, number, seed))
+            with open(results, "a") as file:
+                file.write(json.dumps(done[-1]) + "\n")
+    finally:
+        daemon.close()
+    return done
+
+
+def main() -> int:
+    """Read the command line, run in a namespace, and say how it went."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("results", type=Path)
+    options.add_argument("--rounds", type=int, default=400, help="a quarter of them for each fault")
+    options.add_argument("--seed", type=int, default=42)
+    options.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    arguments = options.parse_args()
+    if not arguments.inside:
+        enter = ["unshare", "--user", "--map-root-user", "--", sys.executable, "-P", *sys.argv, "--inside"]
+        return subprocess.run(enter, check=False).returncode
+    with tempfile.TemporaryDirectory(prefix="c42-eyes-") as folder:
+        rounds = run(arguments.results, arguments.rounds, arguments.seed, Path(os.path.realpath(folder)))
+    lost = [line for line in rounds if line["differs"] or line["problem"]]
+    counts = {fault: sum(line["fault"] == fault and line["happened"] for line in rounds) for fault in FAULTS}
+    slowest = max((line["seconds"] for line in rounds), default=0.0)
+    said = ", ".join(f"{number} x {fault}" for fault, number in counts.items())
+    print(f"{said}: {len(lost)} rounds with a miss; the slowest took {slowest} s")
+    for line in lost:
+        print(json.dumps(line))
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
