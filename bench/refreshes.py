@@ -25,8 +25,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from outside import descendants
 
+from ctx42d.daemon.ceiling import make_memory
 from ctx42d.daemon.config import load
-from ctx42d.daemon.engine import make_memory
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.governor import Governor
 from ctx42d.indexer.worker_slot import WorkerSettings

@@ -27,7 +27,8 @@ def memory_lines(status: Mapping[str, Any]) -> list[str]:
         )
     if timeline := memory.get("timeline"):
         lines.append(f"last hour |{drawn(timeline, memory['limit_mb'])}| peak of each minute, full: the ceiling")
-    lines += [f"advice: {one_line(sentence)}" for sentence in memory.get("recommendations", [])]
+    noted = status.get("notes", [])  # shown below, with all other notes
+    lines += [f"advice: {one_line(said)}" for said in memory.get("recommendations", []) if said not in noted]
     return [f"        {line}" for line in lines]
 
 

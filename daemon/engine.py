@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ctx42d.daemon.chores import Chores
 from ctx42d.daemon.config import Config
@@ -42,9 +41,7 @@ from ctx42d.indexer.tiling import CHUNKER_VERSION
 from ctx42d.indexer.words import TOKENIZER_VERSION
 from ctx42d.indexer.worker_process import worker_command
 from ctx42d.indexer.worker_slot import WorkerSettings
-from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.manager import MemoryManager
-from ctx42d.memory.trim import lean_heap
 
 log = logging.getLogger("ctx42d.engine")
 
@@ -294,15 +291,3 @@ class Engine:
             self.notes["database"] = f"{problem}; it was moved to {aside.name} and the index is being rebuilt"
             log.error("%s", self.notes["database"])
             return Database(path)
-
-
-def make_memory(config: Config, environ: Mapping[str, str]) -> MemoryManager:
-    """Build the memory manager from the configuration. Raises MemoryConfigError."""
-    lean_heap()
-    section: dict[str, Any] = config.section("memory")
-    return MemoryManager(
-        MemoryConfig.from_settings(section, environ),
-        on_transition=lambda sentence: log.info("%s", sentence),
-        on_detail=log.debug,
-        whole_tree=True,
-    )

@@ -26,9 +26,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ctx42d.daemon import logs
+from ctx42d.daemon.ceiling import make_memory
 from ctx42d.daemon.config import Config, ConfigError, load
 from ctx42d.daemon.control import Control
-from ctx42d.daemon.engine import Engine, make_memory
+from ctx42d.daemon.engine import Engine
 from ctx42d.daemon.methods import SHUTDOWN_AFTER_S, Methods
 from ctx42d.daemon.notify import notify
 from ctx42d.daemon.paths import Paths, make_private, resolve

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 
 from ctx42d.daemon.arguments import MethodError
+from ctx42d.daemon.ceiling import make_memory
 from ctx42d.daemon.config import load
 from ctx42d.daemon.control import MOST_REQUEST_BYTES, Control
-from ctx42d.daemon.engine import Engine, make_memory
+from ctx42d.daemon.engine import Engine
 from ctx42d.daemon.methods import Methods
 from ctx42d.daemon.paths import make_private
 from ctx42d.daemon.version import VERSION

@@ -1,9 +1,14 @@
 """What is kept of memory over the daemon's life, and how it is drawn."""
 
+import re
 from pathlib import Path
 
+import pytest
+
 from ctx42d.daemon import memory_log
+from ctx42d.daemon.ceiling import make_memory
 from ctx42d.daemon.cli_memory import drawn, memory_lines
+from ctx42d.daemon.config import load
 from ctx42d.daemon.memory_log import MemoryLog
 from ctx42d.indexer.database import Database
 from ctx42d.memory.config import MemoryConfig
@@ -126,3 +131,23 @@ def test_advice_is_shown_and_what_an_older_daemon_does_not_send_is_left_out() ->
     memory = {"daemon_mb": 50, "worker_mb": 0, "limit_mb": 256, "gc_runs": 1, "refreshes": 0, "recycles": 0, "kills": 0}
     assert memory_lines({"memory": memory})[-1].strip() == "gc runs 1, refreshes 0, recycles 0, kills 0"
     assert memory_lines({"memory": {**memory, "recommendations": ["raise it"]}})[-1].strip() == "advice: raise it"
+
+
+def test_what_is_a_note_already_is_not_told_again_as_advice() -> None:
+    memory = {"daemon_mb": 50, "worker_mb": 0, "limit_mb": 256, "gc_runs": 1, "refreshes": 0, "recycles": 0, "kills": 0}
+    told = memory_lines(
+        {"memory": {**memory, "recommendations": ["256 instead of 999", "raise it"]}, "notes": ["256 instead of 999"]}
+    )
+    assert [line.strip() for line in told if "advice" in line] == ["advice: raise it"]
+
+
+@pytest.mark.parametrize(("profile", "told"), [("development", 1), ("auto", 0)])
+def test_a_daemon_for_development_logs_each_collection(
+    profile: str, told: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    memory = make_memory(load(None, {}), {"MEMORY_PROFILE": profile})
+    with caplog.at_level("INFO"):
+        memory.collect_garbage("requested")
+    assert [bool(re.match(r"memory: garbage collected \(requested\): \d", said)) for said in caplog.messages] == [
+        True
+    ] * told
