@@ -103,10 +103,7 @@ def parse(text: str, where: str) -> dict[str, Any]:
 
 def fitting(key: str, value: object, default: object, where: str) -> Any:
     """Return the value, of its default's type. Raises ConfigError naming key, value, what is allowed and where."""
-    refusal = type_refusal(value, default) or RANGES.get(key, Anything()).refusal(value)
-    if refusal:
-        raise ConfigError(f"{where}: `{key}` is {_shortened(shown(value))}, allowed is {refusal}")
-    return float(value) if isinstance(default, float) else value  # type: ignore[arg-type]
+    return _fitting(f"{where}: `{key}`", key, value, default)
 
 
 def shown(value: object) -> str:
@@ -120,6 +117,15 @@ def shown(value: object) -> str:
             return "[" + ", ".join(shown(item) for item in value) + "]"
         case _:
             return str(value)
+
+
+def _fitting(subject: str, key: str, value: object, default: object) -> Any:
+    kind, bounds = type_refusal(value, default), RANGES.get(key, Anything()).refusal(value)
+    if kind and bounds and isinstance(default, int | float):
+        kind = f"{kind}, {bounds}"
+    if refusal := kind or bounds:
+        raise ConfigError(f"{subject} is {_shortened(shown(value))}, allowed is {refusal}")
+    return float(value) if isinstance(default, float) else value  # type: ignore[arg-type]
 
 
 def _shortened(text: str) -> str:
@@ -175,7 +181,8 @@ def _from_environment(environ: Mapping[str, str], defaults: Mapping[str, Any]) -
     for key, name in ENVIRONMENT.items():
         if text := environ.get(name, "").strip():
             whole = isinstance(defaults[key], int) and text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS
-            found[key] = fitting(key, int(text) if whole else text, defaults[key], f"the environment variable {name}")
+            value = int(text) if whole else text
+            found[key] = _fitting(f"the environment variable {name}", key, value, defaults[key])
     return found
 
 

@@ -116,7 +116,7 @@ def test_a_wrong_setting_is_refused_by_name_with_what_is_allowed(tmp_path, text,
     ("name", "value", "allowed"),
     [
         ("MEMORY_PROFILE", "huge", "one of auto, conservative"),
-        ("MEMORY_MAX_HEAP_SIZE", "4GB", "a whole number"),
+        ("MEMORY_MAX_HEAP_SIZE", "4GB", "a whole number, 200 to 1048576, or 0 (from the profile)"),
         ("MEMORY_MAX_HEAP_SIZE", "64", "200 to"),
         ("MEMORY_BATCH_SIZE", "-1", "a whole number"),
         ("MEMORY_BATCH_SIZE", "nan", "a whole number"),
