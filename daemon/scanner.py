@@ -91,6 +91,9 @@ class Scanner:
         watch = functools.partial(self._watching.watch, root.root_id)
         found = compare(view.selector, root.path, known, watch, start)
         self._watching.end(root.root_id, start)
+        with self._store.database.lock:  # what was looked at since may have gone again before its folder was watched
+            since = self._store.paths_below(root.root_id, start).union(self._queue.leased(root.root_id, start))
+        found.dirty += since.difference(known, found.dirty)
         self._enqueue(root.root_id, [*found.dirty, *found.gone])
         return found
 

@@ -166,8 +166,10 @@ class Pipeline:
 
     def _decide(self, key: int, lease: Lease, view: RootView) -> FileToParse | Callable[[], object] | None:
         path = os.path.join(view.path, lease.relpath)
-        if view.selector.why_not(lease.relpath) or _is_behind_link(path):
+        if view.selector.why_not(lease.relpath):
             return lambda: self._forget(lease)
+        if _is_behind_link(path):
+            return lambda: self._forget_if_root_is_there(lease)
         try:
             found = os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
@@ -255,4 +257,5 @@ def _is_behind_link(path: bytes) -> bool:
     try:
         return os.path.realpath(folder, strict=True) != folder
     except OSError as error:
-        return error.errno == errno.ELOOP  # anything else is said of the path itself
+        # Where the link leads to may be locked, or gone.
+        return error.errno == errno.ELOOP or os.path.realpath(folder) != folder

@@ -142,6 +142,13 @@ class Store:
             ).fetchall()
         return {row[10]: _known(row) for row in rows}
 
+    def paths_below(self, root_id: int, prefix: bytes = b"") -> set[bytes]:
+        """The paths alone of what `known_below` tells of."""
+        low, high = (prefix + b"/", prefix + b"0") if prefix else (b"", ABOVE_ALL_PATHS)
+        query = "SELECT relpath FROM files WHERE root_id=? AND relpath >= ? AND relpath < ?"
+        with self.database.reading() as connection:
+            return {row[0] for row in connection.execute(query, (root_id, low, high))}
+
     def names_of(self, inodes: Collection[tuple[int, int]]) -> list[tuple[int, bytes]]:
         """(root id, path) of all files that were one of these (dev, inode) when they were looked at: hard links."""
         query = "SELECT root_id, relpath, dev, inode FROM files WHERE inode IN (SELECT value FROM json_each(?))"

@@ -281,6 +281,11 @@ def test_a_root_that_is_gone_keeps_its_rows(line: Line) -> None:
     assert line.index.matches("alpha") == [relpath]
     assert line.queue.counts().pending == 0
     assert "is empty" in line.index.roots.rescans()[0].reason
+    line.tree.rmdir()
+    line.tree.symlink_to(line.tree.with_name("unmounted"))
+    line.drain(relpath)
+    assert line.index.matches("alpha") == [relpath]
+    assert "a symbolic link now" in line.index.roots.rescans()[0].reason
 
 
 def test_paths_of_a_root_that_was_removed_are_dropped(line: Line) -> None:

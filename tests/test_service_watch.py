@@ -235,3 +235,20 @@ def test_a_lost_folder_of_cookies_is_no_lost_sync(tmp_path):
         assert watch_of(home)["replaced"] == 1
         assert "the watcher was replaced 1 time, and the roots were compared" in home.ok("status")
         assert home.log.count("the folder of the watcher's cookies was removed: another one watches") == 1
+
+
+def test_a_locked_folder_whose_place_a_link_to_it_takes_is_forgotten(tmp_path):
+    tree, away = tmp_path / "tree", tmp_path / "away"
+    write(tree / "kept.py", module("kept"))
+    write(tree / "package" / "deep" / "one.py", module("locked"))
+    with service(tmp_path / "home", NO_DEEP, mortal=True) as home:
+        home.ok("up", tree)
+        (tree / "package").chmod(0)
+        home.sync()
+        assert home.naming("locked_step_1")  # can't be read is not gone
+        (tree / "package").rename(away)
+        (tree / "package").symlink_to(away)
+        home.sync()
+        verdict = home.ask("verify")
+        away.chmod(0o700)
+        assert (verdict["checked"], verdict["differs"], home.naming("locked_step_1")) == (1, [], [])
