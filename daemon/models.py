@@ -21,7 +21,8 @@ from pathlib import Path
 from ctx42d.indexer import bundle
 from ctx42d.indexer.bundle import BundleError, Manifest
 from ctx42d.indexer.embedding import DeepSettings, EmbeddingService
-from ctx42d.indexer.governor import MODEL, Governor
+from ctx42d.indexer.governor import Governor
+from ctx42d.indexer.places import MODEL
 from ctx42d.indexer.roots import Root, Roots
 from ctx42d.indexer.store import Store
 from ctx42d.indexer.vectors import OWN

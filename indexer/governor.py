@@ -2,9 +2,9 @@
 
 Every request to a worker comes through `ask`: it is admitted by the memory manager's ladder first (smaller, recycled,
 or waiting until it fits), it runs under a limit on the worker's growth that the kernel enforces, and meanwhile the
-sentinel looks every 50 ms and kills whoever holds most when 95 % of the ceiling are reached. Idle workers leave, least
-recently used first, when another one needs their room. Leaves one worker's life to `worker_slot.py`, figures and levels
-to `ctx42d.memory`, and halving a batch to `bisect.py`.
+sentinel looks every 50 ms and kills whoever holds most when 95 % of the ceiling are reached. Idle workers leave
+when another one needs their room. Leaves one worker's life to `worker_slot.py`, which of them leaves first to
+`places.py`, how far one may grow to `spare.py`, figures and levels to `ctx42d.memory`, halving a batch to `bisect.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ctx42d.indexer import wire
+from ctx42d.indexer.places import Places
 from ctx42d.indexer.sentinel import Sentinel
+from ctx42d.indexer.spare import Spare
 from ctx42d.indexer.worker_process import WorkerDied
 from ctx42d.indexer.worker_slot import WorkerRefusal, WorkerSettings, WorkerSlot
 from ctx42d.memory.gauge import limit_growth_of
@@ -33,8 +35,6 @@ RECHECK_SECONDS = 0.2
 START_ATTEMPTS = 3
 ORDINARY_BYTES = 32 * MB  # what needs less isn't too large: where it never fits, the ceiling is too low
 WORTH_A_START_BYTES = 16 * MB
-MODEL = "embedder"  # what the kind of a worker begins with that has a model
-REST_SECONDS = 2.0  # under pressure a worker that wasn't used for so long leaves
 
 
 class NotNow(Exception):
@@ -71,13 +71,11 @@ class Governor:
         """`say` hears one sentence per worker that is killed or replaced; `relief` gives back what this process can."""
         self.memory = memory
         self._settings, self._say, self._relief = settings, say, relief
-        self._slots: list[WorkerSlot] = []
+        self._places, self._spare = Places(), Spare(memory)
         self._gate = threading.Lock()  # one worker starts at a time, and nobody is admitted meanwhile
         self._freed = threading.Condition()
-        self._sharing = threading.Lock()
-        self._spare: dict[int, int] = {}  # by pid: what a worker may take beyond the need of its request in hand
         self._closed = threading.Event()
-        memory.add_collector(self._trim_workers)
+        memory.add_collector(self._places.trim)
         self._sentinel = Sentinel(
             self._look,
             memory.config.sample_interval_ms / 1000,
@@ -154,32 +152,26 @@ class Governor:
             self.memory.collect_garbage("pressure" if pressure.level or pressure.outside else "interval")
         if pressure.level >= Level.ELEVATED or pressure.outside:
             self._relief()
-            rest = 0.0 if pressure.should_pause else REST_SECONDS
-            for slot in self._idle_slots():
-                slot.retire_if_idle(since=time.monotonic() - rest)
+            self._places.retire_idle(at_once=pressure.should_pause)
         return pressure
 
     def close(self) -> None:
         """Wake everyone who waits, and stop looking. The slots are closed by their owners, before."""
         if not self._closed.is_set():
-            self.memory.remove_collector(self._trim_workers)
+            self.memory.remove_collector(self._places.trim)
         self._closed.set()
         self._notify()
         self._sentinel.close()
-
-    def _trim_workers(self) -> None:
-        for slot in self._slots:
-            slot.trim()
 
     # What slots tell
 
     def add(self, slot: WorkerSlot) -> None:
         """Take charge of a slot."""
-        self._slots.append(slot)
+        self._places.add(slot)
 
     def forget(self, slot: WorkerSlot) -> None:
         """A slot was closed for good."""
-        self._slots = [other for other in self._slots if other is not slot]
+        self._places.forget(slot)
 
     def started(self, slot: WorkerSlot, pid: int) -> None:
         """Count a worker."""
@@ -197,22 +189,14 @@ class Governor:
     @contextmanager
     def in_hand(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> Iterator[None]:
         """Watch, and limit, a worker while it has a request."""
-        with self._sentinel.watching():
-            try:
-                limit_growth_of(pid, self._growth_bytes(slot, pid, needs_bytes))
-                yield
-            finally:
-                self._spare.pop(pid, None)
-
-    def _growth_bytes(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> int:
-        """What is needed and half of what is left then: whoever comes next, even a new worker, may burst meanwhile."""
-        room = self.memory.growth_limit_bytes(pid)
         if not self.memory.batches(pid):  # it may still be loading
             needs_bytes += self.memory.new_worker_bytes(slot.kind)
-        with self._sharing:
-            left = max(0, room - needs_bytes - sum(self._spare.values()))
-            self._spare[pid] = left // 2 if len(self._slots) > 1 else left
-            return min(room, needs_bytes) + self._spare[pid]
+        with self._sentinel.watching():
+            try:
+                limit_growth_of(pid, self._spare.growth_bytes(pid, needs_bytes, alone=len(self._places) == 1))
+                yield
+            finally:
+                self._spare.returned(pid)
 
     # The ladder
 
@@ -268,7 +252,7 @@ class Governor:
         elif decision is Admission.RECYCLE:
             self.recycle(slot, f"holds too much: {self.memory.recent_pressure().reason}")
             return
-        if self._make_room(slot, urgent=urgent):
+        if self._places.make_room(slot, urgent=urgent):
             return
         if decision is Admission.TOO_LARGE:
             most = self.memory.config.max_mb
@@ -281,23 +265,6 @@ class Governor:
         self._relief()
         with self._freed:
             self._freed.wait(min(left, RECHECK_SECONDS))
-
-    def _make_room(self, wanting: WorkerSlot, *, urgent: bool) -> bool:
-        """Let the idle worker go that was used longest ago, of another kind than the one that wants the room.
-
-        A question takes no other model's place that was at work a moment ago: both would load again and again.
-        """
-        now = time.monotonic()
-        for slot in self._idle_slots():
-            both_models = slot.kind.startswith(MODEL) and wanting.kind.startswith(MODEL)
-            since = now - REST_SECONDS if urgent and both_models else now
-            if slot.kind != wanting.kind and slot.retire_if_idle(since=since):
-                return True
-        return False
-
-    def _idle_slots(self) -> list[WorkerSlot]:
-        idle = [slot for slot in self._slots if slot.pid and not slot.busy]
-        return sorted(idle, key=lambda slot: slot.last_used)
 
     def _notify(self) -> None:
         with self._freed:
@@ -312,7 +279,7 @@ class Governor:
         return self.memory.recent_pressure().level >= Level.CRITICAL
 
     def _kill(self, pressure: Pressure) -> None:
-        slot = next((slot for slot in self._slots if slot.pid == pressure.heaviest_pid), None)
+        slot = self._places.of(pressure.heaviest_pid)
         if slot is None or not slot.kill(f"memory reached {pressure.reason}"):
             return
         self.memory.count("kill")
