@@ -1,6 +1,6 @@
 """Is the index what the disk is, however a tree was changed? Very many changes, by Hypothesis, for a long time.
 
-    python bench/tree_model.py RESULTS [--changes 20000] [--examples 20] [--steps 200]
+    python bench/tree_model.py RESULTS [--changes 200000] [--examples 20] [--steps 200]
 
 A round is so many trees, changed so many times each, in a real git repository that is a root of a real daemon; after
 every 50 changes `sync`, and then every file that belongs (git says which) is compared by full hash with what the index
@@ -12,7 +12,6 @@ says which changes led to it, as few as Hypothesis finds. Exit code 1 if any rou
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from crash_kit import append, earlier
 from tree_machine import run_trees, trees
 
 
@@ -32,34 +32,24 @@ def one_round(number: int, examples: int, steps: int) -> dict[str, Any]:
         try:
             run_trees(where, number, examples=examples, steps=steps)
         except Exception as error:  # noqa: BLE001 a miss, or whatever else went wrong: both are results
-            missed = "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
+            first = f"{type(error).__name__}: {str(error) or where.missed}"
+            missed = "\n".join([first, *getattr(error, "__notes__", [])])
         figures = asdict(where.tally)
     return {"round": number, **figures, "missed": missed, "seconds": round(time.monotonic() - began, 1)}
-
-
-def earlier(results: Path) -> list[dict[str, Any]]:
-    """The rounds of earlier runs; a line cut short by a crash doesn't count."""
-    lines = []
-    if results.exists():
-        for line in results.read_text().splitlines():
-            with contextlib.suppress(ValueError):
-                lines.append(json.loads(line))
-    return lines
 
 
 def main() -> int:
     """Read the command line, run rounds until there were enough changes, and say how it went."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("results", type=Path)
-    parser.add_argument("--changes", type=int, default=20_000, help="so many changes in all, with earlier runs")
+    parser.add_argument("--changes", type=int, default=200_000, help="in all, with those in RESULTS")
     parser.add_argument("--examples", type=int, default=20, help="trees a round")
     parser.add_argument("--steps", type=int, default=200, help="changes a tree")
     options = parser.parse_args()
     rounds = earlier(options.results)
     while sum(line["changes"] for line in rounds) < options.changes:
         rounds.append(one_round(len(rounds), options.examples, options.steps))
-        with open(options.results, "a") as file:
-            file.write(json.dumps(rounds[-1]) + "\n")
+        append(options.results, rounds[-1])
     total = {name: sum(line[name] for line in rounds) for name in ("trees", "changes", "made", "comparisons", "files")}
     misses = [line for line in rounds if line["missed"]]
     print(json.dumps({"rounds": len(rounds), **total, "rounds_with_a_miss": len(misses)}))

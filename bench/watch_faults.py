@@ -1,4 +1,4 @@
-"""Take the watcher's eyes away, edit, and see what is missed: `python bench/watch_faults.py RESULTS [--rounds N]`.
+"""Take the watcher's eyes away, edit, and see what is missed: `python bench/watch_faults.py RESULTS [--rounds 400]`.
 
 Each round does one of four things to a daemon while its tree is edited from a seeded random source:
   overflow  the watcher's thread is stopped (ptrace) and more events are made than the kernel's queue holds
@@ -7,14 +7,13 @@ Each round does one of four things to a daemon while its tree is edited from a s
   limit     `max_user_watches` of its namespace is lowered to what it has, folders are made, the limit is lifted again
 then waits for `sync` and compares the whole tree with the index by full hash. One JSON line per round is appended to
 RESULTS, so that rounds add up over runs; a round's number is part of its seed, so a run goes on where the last one
-stopped. A round in which the fault didn't come to pass says so and doesn't count. Runs itself in a user namespace.
+stopped. A round in which the fault didn't come to pass says so and isn't counted. Runs itself in a user namespace.
 Exit code 1 if any round of this run, or an earlier one in RESULTS, missed something.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import random
@@ -27,11 +26,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from crash_kit import Life, append, earlier
 from one_thread import stopped, thread_named
-
-from ctx42d.daemon.client import ClientError, DaemonClient
+from service_kit import Home
 
 FAULTS = ("overflow", "died", "stuck", "limit")
 SERVICE = [sys.executable, "-P", os.path.join(os.path.dirname(os.path.abspath(__file__)), "faulty_service.py")]
@@ -92,22 +91,25 @@ class Tree:
 
 
 class Daemon:
-    """A daemon in our namespace."""
+    """A daemon in our namespace, with what the faults need."""
 
-    def __init__(self, home: Path) -> None:
-        self.socket, self._orders = home / "ctx42d.sock", home / "orders"
-        environ = {**os.environ, "CTX42D_HOME": str(home)}
-        self._process = subprocess.Popen([*SERVICE, str(self._orders), str(STUCK_S)], env=environ)
-        self.wait_for(lambda: self.ask("status"))
+    def __init__(self, folder: Path) -> None:
+        self.home, self._orders = Home(folder, SETTINGS), folder / "orders"
+        self.life = Life(self.home, program=[*SERVICE, str(self._orders), str(STUCK_S)])
+        if not self.life.answers():
+            raise RuntimeError(f"the daemon doesn't start: {self.life.said}")
 
-    def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """Ask over the socket."""
-        with DaemonClient(self.socket, PATIENCE_S) as client:
-            return client.call(method, params)
+    def sync(self) -> None:
+        """Wait until everything is searchable that was changed before."""
+        self.home.ask("sync", timeout_s=PATIENCE_S)
+
+    def differs(self) -> list[str]:
+        """What of the index isn't what is on the disk, by full hash."""
+        return [str(found) for found in self.home.ask("verify")["differs"]]
 
     def figures(self) -> dict[str, int]:
         """What became of the watching so far."""
-        return self.ask("status")["watch"]
+        return self.home.ask("status")["watch"]
 
     def order_to_die(self) -> None:
         """End the watcher's thread with the next event."""
@@ -115,23 +117,16 @@ class Daemon:
 
     def watcher(self) -> int:
         """The id of the watcher's thread."""
-        return thread_named(self._process.pid, "watcher")
+        return thread_named(self.life.process.pid, "watcher")
 
     def wait_for(self, true: Callable[[], object]) -> bool:
         """Wait until something is true; False when it takes too long."""
         deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            with contextlib.suppress(ClientError):
-                if true():
-                    return True
+        while not true():
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.02)
-        return False
-
-    def close(self) -> None:
-        """Stop it."""
-        with contextlib.suppress(ClientError):
-            self.ask("shutdown")
-        self._process.wait(PATIENCE_S)
+        return True
 
 
 def overflow(daemon: Daemon, tree: Tree, chance: random.Random) -> bool:
@@ -162,7 +157,7 @@ def stuck(daemon: Daemon, tree: Tree, chance: random.Random) -> bool:
     before = daemon.figures()["replaced"]
     with stopped(daemon.watcher()):
         tree.edit(chance.randrange(1, 30))
-        daemon.ask("sync", timeout_s=PATIENCE_S)
+        daemon.sync()
         return daemon.figures()["replaced"] > before
 
 
@@ -174,11 +169,11 @@ def limit(daemon: Daemon, tree: Tree, chance: random.Random) -> bool:
             tree.new_folder()
         tree.edit(chance.randrange(20))
         tree.new_folder()
-        daemon.ask("sync", timeout_s=PATIENCE_S)
+        daemon.sync()
         refused = daemon.figures()["refused_folders"] > 0
         tree.edit(chance.randrange(1, 20))
-        daemon.ask("sync", timeout_s=PATIENCE_S)
-        clean = not daemon.ask("verify")["differs"]
+        daemon.sync()
+        clean = not daemon.differs()
     finally:
         LIMIT.write_text(str(PLENTY))
     tree.edit(chance.randrange(10))
@@ -200,8 +195,8 @@ def one_round(daemon: Daemon, root: Path, number: int, seed: int) -> dict[str, A
     except RuntimeError as error:
         happened, problem = True, str(error)
     tree.edit(chance.randrange(5))
-    daemon.ask("sync", timeout_s=PATIENCE_S)
-    verdict = daemon.ask("verify")
+    daemon.sync()
+    verdict = daemon.home.ask("verify")
     return {
         "round": number,
         "seed": seed,
@@ -214,34 +209,20 @@ def one_round(daemon: Daemon, root: Path, number: int, seed: int) -> dict[str, A
     }
 
 
-def earlier(results: Path) -> list[dict[str, Any]]:
-    """The rounds of earlier runs; a line cut short by a crash doesn't count."""
-    lines = []
-    if results.exists():
-        for line in results.read_text().splitlines():
-            with contextlib.suppress(ValueError):
-                lines.append(json.loads(line))
-    return lines
-
-
 def run(results: Path, rounds: int, seed: int, folder: Path) -> list[dict[str, Any]]:
-    """Run rounds on a tree and a home in a folder; return all rounds there are now."""
-    done = earlier(results)
-    home, root = folder / "home", folder / "tree"
-    home.mkdir()
-    (home / "config.toml").write_text(SETTINGS)
+    """Make the rounds that are missing, on a tree and a home in a folder; return all."""
+    done, root = earlier(results), folder / "tree"
     root.mkdir()
     Tree(root, random.Random(f"{seed}/tree")).edit(60)
-    daemon = Daemon(home)
+    daemon = Daemon(folder / "home")
     try:
-        daemon.ask("roots_add", paths=[str(root)])
-        daemon.ask("sync", timeout_s=PATIENCE_S)
-        for number in range(len(done), len(done) + rounds):
+        daemon.home.ask("roots_add", paths=[str(root)])
+        daemon.sync()
+        for number in sorted(set(range(rounds)) - {line["round"] for line in done}):
             done.append(one_round(daemon, root, number, seed))
-            with open(results, "a") as file:
-                file.write(json.dumps(done[-1]) + "\n")
+            append(results, done[-1])
     finally:
-        daemon.close()
+        daemon.life.stop()
     return done
 
 
@@ -249,7 +230,7 @@ def main() -> int:
     """Read the command line, run in a namespace, and say how it went."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("results", type=Path)
-    options.add_argument("--rounds", type=int, default=400, help="a quarter of them for each fault")
+    options.add_argument("--rounds", type=int, default=400, help="in all, with those in RESULTS; a quarter each")
     options.add_argument("--seed", type=int, default=42)
     options.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = options.parse_args()
