@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 
 from ctx42d.daemon.watch_supervisor import WatchSupervisor
 from ctx42d.daemon.work_queue import WorkQueue
+from ctx42d.indexer.known_files import KnownFile
 from ctx42d.indexer.pipeline import RootView
 from ctx42d.indexer.reconcile import Difference, RootUnavailable, compare
 from ctx42d.indexer.roots import Rescan, Root, Roots
-from ctx42d.indexer.store import KnownFile, Store
+from ctx42d.indexer.store import Store
 
 ENQUEUE_AT_ONCE = 2000
 ON_ITS_WAY = KnownFile(0, None, 0, None, "", "")  # a file that a worker has, and no row tells of yet

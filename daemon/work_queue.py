@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ctx42d.indexer.database import Database
+from ctx42d.indexer.known_files import ABOVE_ALL_PATHS
 from ctx42d.indexer.pipeline import Lease
 from ctx42d.indexer.roots import REQUEST, as_text
-from ctx42d.indexer.store import ABOVE_ALL_PATHS
 
 # A path that waits keeps its place: a `sync` that began before it was saved again still has to wait for it.
 ENQUEUE = """

@@ -12,8 +12,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ctx42d.indexer.known_files import KnownFile
 from ctx42d.indexer.selection import Selector
-from ctx42d.indexer.store import KnownFile
 from ctx42d.indexer.wire import FileStamp, stamp_of
 
 RACY_NS = 2_000_000_000

@@ -25,13 +25,14 @@ from numpy.typing import NDArray
 from ctx42d.indexer.damage import CorruptDatabase
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.known_files import ABOVE_ALL_PATHS
 from ctx42d.indexer.passages import HASH_BYTES, content_hash
 from ctx42d.indexer.question import Question, full_text_query, understand
 from ctx42d.indexer.question_vectors import question_vectors
 from ctx42d.indexer.ranking import Candidate, Ranked, forget, rank
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.static import StaticTable
-from ctx42d.indexer.store import ABOVE_ALL_PATHS, chunk_text
+from ctx42d.indexer.store import chunk_text
 from ctx42d.indexer.vectors import VectorIndex
 from ctx42d.indexer.wire import FileStamp, stamp_of
 

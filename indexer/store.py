@@ -1,22 +1,22 @@
 """The index: files, chunks, full text and vectors, changed together or not at all.
 
 Every change of a file is one call inside one transaction, which may hold several files; the queue's acknowledgement
-joins the same transaction (`Database.transaction` nests). After the commit the vector index follows. Leaves the order
-of things to `pipeline.py`, questions to `search.py`, roots to `roots.py`.
+joins the same transaction (`Database.transaction` nests). After the commit the vector index follows. Looking
+at the files it has is `known_files.py`, the order of things `pipeline.py`, questions `search.py`, roots `roots.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 import time
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ctx42d.indexer.database import Database
+from ctx42d.indexer.known_files import KnownFiles
 from ctx42d.indexer.passages import embedded_text, full_text, vectors_name
 from ctx42d.indexer.remodel import read_anew
 from ctx42d.indexer.signature import agree
@@ -40,19 +40,6 @@ RETURNING id
 INSERT_VECTOR = "INSERT INTO vectors (hash, static, wanted_at, model, deep_row) VALUES (?, ?, ?, ?, ?) RETURNING id"
 PUT_DEEP = "UPDATE vectors SET deep=?2 WHERE id=?1 RETURNING model, deep_row"
 WANTED_WITHIN_S = 24 * 3600.0  # how exactly it is known when a vector was last wanted: fewer writes
-ABOVE_ALL_PATHS = b"\xff" * 4097  # a path is shorter than 4096 bytes
-
-
-@dataclass(frozen=True, slots=True)
-class KnownFile:
-    """What the index knows of a file."""
-
-    file_id: int
-    stamp: FileStamp | None
-    looked_ns: int
-    file_hash: bytes | None
-    outcome: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +50,12 @@ class Pending:
     text: str
 
 
-class Store:
-    """Writes the index."""
+class Store(KnownFiles):
+    """Writes the index, and knows its files."""
 
     def __init__(self, database: Database, folder: Path, dims: dict[Tier, int], signature: dict[str, str]) -> None:
         """Open the index over its database. `signature` names what the stored rows were made with (`signature.py`)."""
-        self.database = database
+        super().__init__(database)
         self.wiped = agree(database, signature)
         self.vectors = VectorIndex(folder, database, dims)
         self._pending_delta: Delta | None = None
@@ -121,41 +108,6 @@ class Store:
                 self._drop_chunks(connection, row[0], relpath)
                 connection.execute("DELETE FROM files WHERE id=?", row)
 
-    def known(self, root_id: int, relpath: bytes) -> KnownFile | None:
-        """What the index knows of a file."""
-        with self.database.reading() as connection:
-            row = connection.execute(
-                "SELECT id, dev, inode, size, mtime_ns, ctime_ns, looked_ns, hash, outcome, reason FROM files"
-                " WHERE root_id=? AND relpath=?",
-                (root_id, relpath),
-            ).fetchone()
-        return _known(row) if row else None
-
-    def known_below(self, root_id: int, prefix: bytes = b"") -> dict[bytes, KnownFile]:
-        """What the index knows of all files of a root, or of those below a folder (given without its slash)."""
-        low, high = (prefix + b"/", prefix + b"0") if prefix else (b"", ABOVE_ALL_PATHS)
-        with self.database.reading() as connection:
-            rows = connection.execute(
-                "SELECT id, dev, inode, size, mtime_ns, ctime_ns, looked_ns, hash, outcome, reason, relpath FROM files"
-                " WHERE root_id=? AND relpath >= ? AND relpath < ?",
-                (root_id, low, high),
-            ).fetchall()
-        return {row[10]: _known(row) for row in rows}
-
-    def paths_below(self, root_id: int, prefix: bytes = b"") -> set[bytes]:
-        """The paths alone of what `known_below` tells of."""
-        low, high = (prefix + b"/", prefix + b"0") if prefix else (b"", ABOVE_ALL_PATHS)
-        query = "SELECT relpath FROM files WHERE root_id=? AND relpath >= ? AND relpath < ?"
-        with self.database.reading() as connection:
-            return {row[0] for row in connection.execute(query, (root_id, low, high))}
-
-    def names_of(self, inodes: Collection[tuple[int, int]]) -> list[tuple[int, bytes]]:
-        """(root id, path) of all files that were one of these (dev, inode) when they were looked at: hard links."""
-        query = "SELECT root_id, relpath, dev, inode FROM files WHERE inode IN (SELECT value FROM json_each(?))"
-        with self.database.reading() as connection:
-            rows = connection.execute(query, (json.dumps([inode for _, inode in inodes]),)).fetchall()
-        return [(root_id, relpath) for root_id, relpath, *inode in rows if tuple(inode) in inodes]
-
     def distrust(self, root_id: int, relpaths: Sequence[bytes]) -> None:
         """Forget hash and stamp of files: they are indexed again even if nothing changed."""
         with self.transaction() as connection:
@@ -163,15 +115,6 @@ class Store:
                 "UPDATE files SET hash=NULL, size=NULL, inode=NULL WHERE root_id=? AND relpath=?",
                 [(root_id, relpath) for relpath in relpaths],
             )
-
-    def chunk_counts(self, file_id: int) -> tuple[int, float]:
-        """How many chunks a file has, and the share of them that has a deep vector."""
-        with self.database.reading() as connection:
-            chunks, deep = connection.execute(
-                "SELECT count(*), count(v.deep) FROM chunks c JOIN vectors v ON v.id = c.vector_id WHERE c.file_id = ?",
-                (file_id,),
-            ).fetchone()
-        return chunks, deep / chunks if chunks else 0.0
 
     def without_deep(self, limit: int, model: str = OWN) -> list[Pending]:
         """Texts that wait for their deep vector by a model, most recently wanted first."""
@@ -323,8 +266,3 @@ def _model_of(connection: sqlite3.Connection, root_id: int) -> str:
 def _next_chunk_id(connection: sqlite3.Connection) -> int:
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='chunks'").fetchone()
     return (row[0] if row else 0) + 1
-
-
-def _known(row: tuple[int, int, int, int, int, int, int, bytes | None, str, str]) -> KnownFile:
-    stamp = FileStamp(row[1], row[2], row[3], row[4], row[5]) if row[2] else None
-    return KnownFile(row[0], stamp, row[6], row[7], row[8], row[9])

@@ -11,9 +11,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ctx42d.indexer.known_files import KnownFile
 from ctx42d.indexer.passages import HASH_BYTES
 from ctx42d.indexer.selection import Selector
-from ctx42d.indexer.store import KnownFile, Store
+from ctx42d.indexer.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from index_kit import SELECTION
 from msgspec import structs
 from permissions import obey_permissions
 
+from ctx42d.indexer.known_files import KnownFile
 from ctx42d.indexer.reconcile import RACY_NS, Difference, RootUnavailable, compare, is_unchanged
 from ctx42d.indexer.selection import Selector
-from ctx42d.indexer.store import KnownFile
 from ctx42d.indexer.wire import FileStamp, stamp_of
 
 SETTLED_NS = time.time_ns() + 86400 * 10**9  # as if every file had been looked at tomorrow
@@ -189,7 +189,7 @@ OBEDIENT_SCAN = """
 import os, sys
 from ctx42d.indexer.reconcile import compare
 from ctx42d.indexer.selection import Selector, SelectionSettings
-from ctx42d.indexer.store import KnownFile
+from ctx42d.indexer.known_files import KnownFile
 root = os.fsencode(sys.argv[1])
 known = {os.fsencode(path): KnownFile(1, None, 0, b"", "indexed", "") for path in sys.argv[2:]}
 found = compare(Selector(root, SelectionSettings(64, (), (), True)), root, known, lambda _: None)
