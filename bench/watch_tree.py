@@ -1,9 +1,10 @@
-"""What does it cost to watch a large tree that is mostly ignored? `python bench/watch_tree.py [--daemon]`
+"""What does it cost to watch a large tree that is mostly ignored? `python bench/watch_tree.py RESULTS [--daemon]`
 
 Makes a tree of 50,000 folders of which 45,000 lie in node_modules, .git and build (which .gitignore names), and watches
 it in a process of its own, once with our watcher (armed by the walk that a scan makes) and once with watchdog's
 recursive observer: seconds until the last watch is there, watches (as the kernel counts them), threads, PSS before and
-after. With --daemon also the whole daemon, before the root is added and once it is searchable. One JSON line each.
+after. With --daemon also the whole daemon, before the root is added and once it is searchable. One JSON line each is
+appended to RESULTS; what is printed at the end are the medians of all that are there, for a tree of this size.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,10 +20,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+from crash_kit import append, earlier
+
 from ctx42d.daemon.client import DaemonClient
 
 PROGRAM = [sys.executable, "-P", "-c", "from ctx42d.daemon.cli import main; main()"]
 PATIENCE_S = 600.0
+NO_FIGURES = ("which", "folders", "ignored")
 
 
 def make_tree(root: Path, folders: int, ignored: int) -> None:
@@ -156,24 +162,44 @@ def pss_mb(pid: int | str) -> float:
     raise RuntimeError("no Pss in smaps_rollup")
 
 
-def main() -> int:
-    """Read the command line, make the tree, measure each in a process of its own."""
-    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("--folders", type=int, default=50_000)
-    options.add_argument("--ignored", type=int, default=45_000)
-    options.add_argument("--daemon", action="store_true")
-    options.add_argument("--measure", nargs=2, metavar=("WHICH", "ROOT"), help=argparse.SUPPRESS)
-    arguments = options.parse_args()
-    if arguments.measure:
-        print(json.dumps(measure(arguments.measure[0], Path(arguments.measure[1]))))
-        return 0
+def one_run(folders: int, ignored: int, *, daemon: bool) -> list[dict[str, Any]]:
+    """Make the tree, measure each in a process of its own; return their lines."""
+    lines = []
     with tempfile.TemporaryDirectory(prefix="c42-watch-") as folder:
         root = Path(os.path.realpath(folder)) / "tree"
-        make_tree(root, arguments.folders, arguments.ignored)
+        make_tree(root, folders, ignored)
         for which in ("ours", "watchdog"):
-            subprocess.run([sys.executable, "-P", __file__, "--measure", which, str(root)], check=True)
-        if arguments.daemon:
-            print(json.dumps(measure_daemon(root, root.parent / "home")))
+            command = [sys.executable, "-P", __file__, "--measure", which, str(root)]
+            lines.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+        if daemon:
+            lines.append(measure_daemon(root, root.parent / "home"))
+    return [{"folders": folders, "ignored": ignored, **line} for line in lines]
+
+
+def medians(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """The median of each figure over several runs."""
+    named = {name: [line[name] for line in lines] for name in lines[0] if name not in NO_FIGURES}
+    return {"runs": len(lines), **{name: statistics.median(values) for name, values in named.items()}}
+
+
+def main() -> int:
+    """Read the command line, measure, and say what all runs said."""
+    if sys.argv[1:2] == ["--measure"]:
+        print(json.dumps(measure(sys.argv[2], Path(sys.argv[3]))))
+        return 0
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--folders", type=int, default=50_000)
+    parser.add_argument("--ignored", type=int, default=45_000)
+    parser.add_argument("--daemon", action="store_true", help="the whole daemon, too")
+    options = parser.parse_args()
+    for line in one_run(options.folders, options.ignored, daemon=options.daemon):
+        append(options.results, line)
+    size = options.folders, options.ignored
+    lines = [line for line in earlier(options.results) if (line["folders"], line["ignored"]) == size]
+    for which in ("ours", "watchdog", "daemon"):
+        if of_it := [line for line in lines if line["which"] == which]:
+            print(which, json.dumps(medians(of_it)))
     return 0
 
 
