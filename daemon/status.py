@@ -1,7 +1,7 @@
 """What the daemon says of itself: `status`, `progress`, and the coverage that goes with every answer.
 
-Counts that would cost a scan of a table are remembered for a moment, since clients poll. Leaves the wording to the
-client.
+Counts that would cost a scan of a table are remembered for a moment, since clients poll. Leaves memory's figures to
+`memory_status.py`, the wording to the client.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from typing import Any, Generic, TypeVar
 
 from ctx42d.daemon.config import ENVIRONMENT
 from ctx42d.daemon.engine import Engine
+from ctx42d.daemon.memory_status import mb, memory_figures
 from ctx42d.daemon.version import VERSION
 from ctx42d.indexer.roots import Root
-from ctx42d.memory.probe import Outside
 
 T = TypeVar("T")
-MB = 2**20
 REMEMBER_S = 0.2
 WITHOUT_DEEP = """
 SELECT model, count(*) FROM vectors INDEXED BY vectors_without_deep WHERE deep IS NULL AND deep_error IS NULL
@@ -143,9 +142,9 @@ class Status:
                 "oldest_age_s": round(counts.oldest_age_s, 3),
                 "quarantined": counts.quarantined,
             },
-            "memory": self._memory(),
+            "memory": memory_figures(engine.memory, engine.memory_log),
             "processes": [
-                {"pid": process.pid, "role": process.role, "mb": _mb(process.used_bytes)} for process in stats.processes
+                {"pid": process.pid, "role": process.role, "mb": mb(process.used_bytes)} for process in stats.processes
             ],
             "workers": {
                 "embedded": engine.models.embedded,
@@ -168,37 +167,6 @@ class Status:
             "poll_interval_s": engine.watch.poll_interval_seconds,
             "overflows": engine.watcher.overflows,
             "replaced": engine.watcher.replaced,
-        }
-
-    def _memory(self) -> dict[str, Any]:
-        stats = self._engine.memory.stats()
-        return {
-            "profile": stats.profile,
-            "limit_mb": _mb(stats.limit_bytes),
-            "used_mb": _mb(stats.used_bytes),
-            "daemon_mb": _mb(stats.own_bytes),
-            "worker_mb": _mb(stats.worker_bytes),
-            "peak_mb": _mb(stats.peak_bytes),
-            "level": str(stats.level),
-            "gc_runs": stats.gc_runs,
-            "gc_freed_mb": _mb(stats.gc_freed_bytes),
-            "refreshes": stats.refreshes,
-            "recycles": stats.recycles,
-            "kills": stats.kills,
-            "outside": stats.outside,
-            **_around(stats.surroundings),
-            "prediction": {
-                "predictions": stats.prediction.predictions,
-                "within": round(stats.prediction.within, 4),
-                "under": round(stats.prediction.under, 4),
-            },
-            "trend": {
-                "mb_per_hour": round(stats.trend.mb_per_hour, 2),
-                "floor_mb_per_hour": round(stats.trend.floor_mb_per_hour, 2),
-                "span_s": round(stats.trend.span_seconds, 1),
-            },
-            "timeline": self._engine.memory_log.timeline(),
-            "recommendations": list(self._engine.memory.recommendations()),
         }
 
     def roots(self) -> list[dict[str, Any]]:
@@ -283,24 +251,3 @@ class Status:
             return None
         rate = (done - stood) / (now - began) if now > began else 0.0
         return round((total - done) / rate, 1) if rate else None
-
-
-def _around(outside: Outside) -> dict[str, Any]:
-    """What the machine and our control group have left; null: the system doesn't say."""
-    group = outside.cgroup
-    return {
-        "available_mb": None if outside.available_bytes is None else _mb(outside.available_bytes),
-        "stall_percent": outside.stall_percent,
-        "cgroup": group
-        and {
-            "version": group.version,
-            "used_mb": _mb(group.usage_bytes),
-            "limit_mb": None if group.limit_bytes is None else _mb(group.limit_bytes),
-            "left_mb": None if group.headroom_bytes is None else _mb(group.headroom_bytes),
-            "oom_kills": group.oom_kills,
-        },
-    }
-
-
-def _mb(amount_bytes: int) -> float:
-    return round(amount_bytes / MB, 1)
