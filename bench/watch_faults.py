@@ -32,6 +32,8 @@ from crash_kit import Life, append, earlier
 from one_thread import stopped, thread_named
 from service_kit import Home
 
+from ctx42d.daemon.client import ClientError
+
 FAULTS = ("overflow", "died", "stuck", "limit")
 SERVICE = [sys.executable, "-P", os.path.join(os.path.dirname(os.path.abspath(__file__)), "faulty_service.py")]
 LIMIT = Path("/proc/sys/user/max_inotify_watches")
@@ -99,10 +101,6 @@ class Daemon:
         if not self.life.answers():
             raise RuntimeError(f"the daemon doesn't start: {self.life.said}")
 
-    def sync(self) -> None:
-        """Wait until everything is searchable that was changed before."""
-        self.home.ask("sync", timeout_s=PATIENCE_S)
-
     def differs(self) -> list[str]:
         """What of the index isn't what is on the disk, by full hash."""
         return [str(found) for found in self.home.ask("verify")["differs"]]
@@ -157,7 +155,7 @@ def stuck(daemon: Daemon, tree: Tree, chance: random.Random) -> bool:
     before = daemon.figures()["replaced"]
     with stopped(daemon.watcher()):
         tree.edit(chance.randrange(1, 30))
-        daemon.sync()
+        daemon.home.sync()
         return daemon.figures()["replaced"] > before
 
 
@@ -169,10 +167,10 @@ def limit(daemon: Daemon, tree: Tree, chance: random.Random) -> bool:
             tree.new_folder()
         tree.edit(chance.randrange(20))
         tree.new_folder()
-        daemon.sync()
+        daemon.home.sync()
         refused = daemon.figures()["refused_folders"] > 0
         tree.edit(chance.randrange(1, 20))
-        daemon.sync()
+        daemon.home.sync()
         clean = not daemon.differs()
     finally:
         LIMIT.write_text(str(PLENTY))
@@ -189,14 +187,14 @@ def one_round(daemon: Daemon, root: Path, number: int, seed: int) -> dict[str, A
     chance = random.Random(f"{seed}/{number}")
     tree = Tree(root, chance)
     tree.edit(chance.randrange(20))
-    began, problem = time.monotonic(), ""
+    began, problem, verdict = time.monotonic(), "", {"checked": 0, "differs": []}
     try:
         happened = {"overflow": overflow, "died": died, "stuck": stuck, "limit": limit}[fault](daemon, tree, chance)
-    except RuntimeError as error:
+        tree.edit(chance.randrange(5))
+        daemon.home.sync()
+        verdict = daemon.home.ask("verify")
+    except (RuntimeError, ClientError) as error:
         happened, problem = True, str(error)
-    tree.edit(chance.randrange(5))
-    daemon.sync()
-    verdict = daemon.home.ask("verify")
     return {
         "round": number,
         "seed": seed,
@@ -217,7 +215,7 @@ def run(results: Path, rounds: int, seed: int, folder: Path) -> list[dict[str, A
     daemon = Daemon(folder / "home")
     try:
         daemon.home.ask("roots_add", paths=[str(root)])
-        daemon.sync()
+        daemon.home.sync()
         for number in sorted(set(range(rounds)) - {line["round"] for line in done}):
             done.append(one_round(daemon, root, number, seed))
             append(results, done[-1])
