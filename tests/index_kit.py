@@ -124,9 +124,3 @@ def parsed(*texts: str, mtime_s: float = 1000.0, pieces: list[ParsedChunk] | Non
     chunks = pieces if pieces is not None else [piece(text, i + 1) for i, text in enumerate(texts)]
     stamp = FileStamp(1, 2, 3, int(mtime_s * 1e9), int(mtime_s * 1e9))
     return ParsedFile(0, "indexed", "", stamp, content_hash("", "\n".join(texts)), "python", len(chunks), chunks)
-
-
-def settle(path: Path, seconds_ago: float = 60.0) -> None:
-    """Move a file's modification time into the past. (Its change time can't be moved.)"""
-    then = time.time() - seconds_ago
-    os.utime(path, (then, then), follow_symlinks=False)

@@ -1,22 +1,19 @@
 """Do `up`, `down`, `restart` and `index` start and stop a real process, and say what went wrong with it?"""
 
 import contextlib
-import json
 import os
 import pty
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli_kit import FAKE_SERVICE, PROGRAM, Shell, private_home, progress, root, status
+from cli_kit import FAKE_SERVICE, PROGRAM, Shell, private_home, root, status
 from fake_daemon import HANG, FakeDaemon
 
 from ctx42d.daemon import cli_progress, launch
-from ctx42d.daemon.cli_progress import Headway, Lines, Outcome, outcome
 from ctx42d.daemon.launch import process_alive
 
 Serve = Callable[[str], None]
@@ -51,13 +48,6 @@ def tree(tmp_path: Path) -> str:
 
 def pids(home: Path) -> list[int]:
     return [int(line) for line in (home / "pids").read_text().split()] if (home / "pids").exists() else []
-
-
-def eventually(true: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return true()
 
 
 def test_up_starts_adds_waits_and_down_leaves_nothing(home, shell, service, tree):
@@ -217,7 +207,7 @@ def test_index_with_a_daemon_leaves_it_running(home, shell, service, tree):
     assert process_alive(pid)
 
 
-def test_an_ephemeral_daemon_leaves_when_its_client_is_killed(home, service, tree):
+def test_an_ephemeral_daemon_leaves_when_its_client_is_killed(home, service, tree, eventually):
     program = (
         "import sys, threading; from ctx42d.daemon import launch, cli_connection\n"
         f"launch.service_command = lambda: [sys.executable, '-P', {str(FAKE_SERVICE)!r}, 'good']\n"
@@ -229,39 +219,7 @@ def test_an_ephemeral_daemon_leaves_when_its_client_is_killed(home, service, tre
         assert client.stdout.readline() == b"up\n"
         client.kill()
     (pid,) = pids(home)
-    assert eventually(lambda: not process_alive(pid))
-
-
-def test_the_wait_is_over_when_the_goal_is_reached_or_nothing_more_is_to_be_expected():
-    busy = progress(state="indexing", searchable=False, deep_complete=False)
-    table = [
-        (busy, "searchable", False, None),
-        (busy | {"searchable": True}, "searchable", False, Outcome.REACHED),
-        (busy | {"searchable": True}, "deep", False, None),
-        (busy | {"deep_complete": True}, "deep", True, Outcome.REACHED),
-        (busy | {"state": "paused"}, "searchable", False, Outcome.PAUSED),
-        (busy | {"state": "stopping"}, "deep", False, Outcome.STOPPING),
-        (busy | {"state": "degraded"}, "deep", True, Outcome.STUCK),
-    ]
-    assert [outcome(now, goal, stuck=stuck) for now, goal, stuck, _ in table] == [end for *_, end in table]
-
-
-def test_trouble_that_comes_and_goes_without_movement_is_no_headway():
-    fine, trouble = progress(state="indexing"), progress(state="degraded")
-    moved = fine | {"files_done": 13}
-    headway = Headway()
-    looks = [(fine, 0), (trouble, 100), (fine, 125), (fine, 131), (moved, 132), (moved, 190)]
-    assert [headway.is_stuck(now, at) for now, at in looks] == [False, False, False, True, False, False]
-
-
-def test_lines_come_every_two_seconds_with_the_first_and_the_last(capsys):
-    now = 0.0
-    with Lines("searchable", clock=lambda: now) as lines:
-        for tenth in range(45):
-            now = tenth / 10
-            lines.show(progress(phase="indexing", files_done=tenth, files_total=45))
-    done = [line.split()[1] for line in capsys.readouterr().err.splitlines()]
-    assert done == ["0", "20", "40", "44"]
+    eventually(lambda: not process_alive(pid))
 
 
 @pytest.mark.parametrize(("typed", "code", "calls"), [(b"n\n", 1, 0), (b"y\n", 0, 1)])
@@ -287,37 +245,3 @@ def test_the_home_folder_becomes_a_root_only_after_a_yes(home, monkeypatch, type
         os.close(ours)
         assert f"Warning: {home} has more than 5,000 files to index".encode() in said
         assert [method for method, _ in daemon.calls].count("roots_add") == calls
-
-
-def test_a_terminal_gets_a_bar_that_is_gone_at_the_end(home, tree):
-    looks = iter(range(0, 101, 20))
-
-    def now(_: object) -> dict[str, object]:
-        done = next(looks)
-        return progress(phase="indexing", files_done=done, files_total=100, eta_s=3.0, searchable=done == 100)
-
-    script = {"status": status(), "progress": now, "roots_list": {"roots": [root(tree)]}}
-    environ = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
-    with FakeDaemon(home / "ctx42d.sock", script):
-        ours, theirs = pty.openpty()
-        with subprocess.Popen([*PROGRAM, "up"], stdin=theirs, stdout=theirs, stderr=theirs, env=environ) as up:
-            os.close(theirs)
-            said = b""
-            with contextlib.suppress(OSError):  # EIO: the other end is closed
-                while block := os.read(ours, 4096):
-                    said += block
-            assert up.wait(20) == 0
-        os.close(ours)
-    assert b"indexing: 40 of 100 files" in said
-    assert said.endswith(b"running: 12 files, 1,340 chunks in 1 root\r\n")
-
-
-def test_status_watch_goes_on_until_interrupted(home):
-    with FakeDaemon(home / "ctx42d.sock", {"status": status()}):
-        command = [*PROGRAM, "status", "--watch", "--json"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
-            assert watch.stdout is not None
-            assert watch.stderr is not None
-            assert [json.loads(watch.stdout.readline())["state"] for _ in range(2)] == ["idle", "idle"]
-            watch.send_signal(signal.SIGINT)
-            assert (watch.stderr.read(), watch.wait(20)) == ("interrupted\n", 130)
