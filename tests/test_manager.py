@@ -1,4 +1,4 @@
-"""The manager on a recorded system, on the real one, and the documented example of its use."""
+"""The manager on a recorded system, and on the real one."""
 
 import gc
 import subprocess
