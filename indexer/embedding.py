@@ -76,8 +76,10 @@ class EmbeddingService:
         use_optimizer=False: batches of the configured size, whatever the pressure, and no planned replacement; the
         worker is limited all the same. `governor`: who shares the ceiling with other workers, which then has the memory
         manager. `command` replaces the real worker's command line (tests: workers that crash, hang or lie). `role`:
-        what its worker is called and learned under, `dims`: those that its answers must have.
+        what its worker is called and learned under, `dims`: those that its answers must have. Raises TypeError.
         """
+        if memory_manager is not None and not isinstance(memory_manager, MemoryManager):
+            raise TypeError("memory_manager is a MemoryManager: MemoryManager(MemoryConfig('conservative'))")
         self._settings, self._deep = worker or WorkerSettings(), deep or DeepSettings()
         self._own_governor = governor is None
         self._pid = os.getpid()

@@ -117,6 +117,12 @@ def test_what_is_no_list_of_texts_is_refused_before_a_worker_sees_it(texts: obje
         assert (embedding.slot.starts, embedding.embed([]).shape) == (0, (0, 0))
 
 
+@pytest.mark.parametrize("manager", ["conservative", MemoryConfig("conservative")])
+def test_what_is_no_memory_manager_is_refused_with_what_to_write(manager: object) -> None:
+    with pytest.raises(TypeError, match=r"MemoryManager\(MemoryConfig\('conservative'\)\)"):
+        EmbeddingService(memory_manager=manager)
+
+
 def test_once_closed_it_says_so() -> None:
     with service() as embedding:
         pass
