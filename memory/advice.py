@@ -75,8 +75,8 @@ def _ceiling(config: MemoryConfig, stats: MemoryStats, share_above: float) -> It
     if stats.kills:
         times = "once" if stats.kills == 1 else f"{stats.kills} times"
         yield (
-            f"a worker was killed {times} at 95 % of {config.max_mb} MB: {larger}, "
-            f"or lower memory.batch_size (now {config.batch_size})"
+            f"a worker was killed {times} at 95 % of {config.max_mb} MB: {larger}; "
+            "`ctx42d logs` says which one, and what the others held"
         )
     if share_above >= OFTEN:
         yield (
@@ -112,7 +112,7 @@ def _predictions(stats: MemoryStats) -> Iterator[str]:
     if seen.predictions >= MANY_PREDICTIONS and seen.under > TOO_LOW_SHARE:
         yield (
             f"{seen.under * 100:.0f} % of {seen.predictions} batches needed far more than predicted: "
-            "lower memory.batch_size or deep.micro_batch_tokens"
+            "lower deep.micro_batch_tokens if it was raised, else raise memory.max_mb (MEMORY_MAX_HEAP_SIZE)"
         )
 
 

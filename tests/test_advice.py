@@ -53,12 +53,12 @@ def test_an_hour_of_ordinary_work_needs_no_advice(managed):
 
 
 @pytest.mark.parametrize(("kills", "times"), [(1, "once"), (3, "3 times")])
-def test_kills_ask_for_a_larger_ceiling_or_smaller_batches(managed, kills, times):
+def test_kills_ask_for_a_larger_ceiling(managed, kills, times):
     for _ in range(kills):
         managed.manager.count("kill")
     assert managed.advice == (
-        f"a worker was killed {times} at 95 % of 512 MB: raise memory.max_mb (MEMORY_MAX_HEAP_SIZE), "
-        "or lower memory.batch_size (now 16)",
+        f"a worker was killed {times} at 95 % of 512 MB: raise memory.max_mb (MEMORY_MAX_HEAP_SIZE); "
+        "`ctx42d logs` says which one, and what the others held",
     )
 
 
@@ -67,7 +67,7 @@ def test_where_the_container_made_the_ceiling_that_is_what_to_raise(tmp_path):
     held.manager.count("kill")
     note, kill = held.advice
     assert note == "memory ceiling 400 MB instead of 6144: the container allows no more"
-    assert "at 95 % of 400 MB: raise that limit, or" in kill
+    assert "at 95 % of 400 MB: raise that limit; " in kill
     assert "max_mb" not in kill
 
 
@@ -114,7 +114,7 @@ def test_a_start_is_no_leak(managed, minutes):
 
 def test_predictions_that_are_often_too_low_are_named(managed):
     (sentence,) = managed.predicted(100, wrong=5).advice
-    assert "batches needed far more than predicted: lower memory.batch_size or deep.micro_batch_tokens" in sentence
+    assert "batches needed far more than predicted: lower deep.micro_batch_tokens if it was raised" in sentence
 
 
 def test_a_machine_short_of_memory_says_when_work_goes_on_and_what_to_do(managed):
