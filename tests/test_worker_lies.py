@@ -4,20 +4,19 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from lying_worker import DIMS
 
 from ctx42d.indexer import wire
-from ctx42d.indexer.bisect import bisect
 from ctx42d.indexer.embedding import EmbeddingFailed, EmbeddingService
 from ctx42d.indexer.governor import Governor
 from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.wire import FileToParse
 from ctx42d.indexer.worker_process import WorkerDied, WorkerProcess
-from ctx42d.indexer.worker_slot import BrokenBundle, PriorityLock, WorkerRefusal, WorkerSettings, WorkerSlot
+from ctx42d.indexer.worker_slot import BrokenBundle, WorkerRefusal, WorkerSettings, WorkerSlot
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.manager import MemoryManager
 
@@ -233,54 +232,6 @@ def test_an_idle_worker_is_retired_and_a_used_one_is_not(slot: WorkerSlot) -> No
     assert is_gone(pid)
     assert not slot.retire()
     assert slot.deaths == 0
-
-
-def test_urgent_requests_go_first() -> None:
-    lock, order, waiting = PriorityLock(), [], threading.Semaphore(0)
-
-    def take(name: str, urgent: bool) -> None:
-        waiting.release()
-        with lock.turn(urgent=urgent):
-            order.append(name)
-
-    threads = []
-    with lock.turn(urgent=False):
-        for name, urgent in [("bulk", False), ("question", True)]:
-            threads.append(threading.Thread(target=take, args=(name, urgent)))
-            threads[-1].start()
-            assert waiting.acquire(timeout=20)
-        while lock._urgent == 0:
-            time.sleep(0.001)
-    for thread in threads:
-        thread.join(20)
-    assert order == ["question", "bulk"]
-
-
-@pytest.mark.parametrize("poison", [(), (0,), (6,), (3, 4), (0, 1, 2, 3, 4, 5, 6)])
-def test_bisecting_isolates_what_fails_and_keeps_the_order(poison: Sequence[int]) -> None:
-    attempts = 0
-
-    def attempt(items: Sequence[int]) -> list[int]:
-        nonlocal attempts
-        attempts += 1
-        if set(items) & set(poison):
-            raise WorkerDied("poison")
-        return [item * 10 for item in items]
-
-    results = list(bisect(range(7), attempt, (WorkerDied,)))
-    assert [item for item, _ in results] == list(range(7))
-    for item, result in results:
-        assert isinstance(result, WorkerDied) if item in poison else result == item * 10
-    assert attempts <= 13
-
-
-def test_bisecting_passes_other_failures_on() -> None:
-    def attempt(items: Sequence[int]) -> list[int]:
-        raise BrokenBundle("damaged")
-
-    with pytest.raises(BrokenBundle):
-        list(bisect([1, 2], attempt, (WorkerDied,)))
-    assert list(bisect([], attempt, (WorkerDied,))) == []
 
 
 def files(*names: str) -> list[FileToParse]:
