@@ -93,13 +93,15 @@ class Database:
                 self._depth = 0
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees the last commit.
+    def reading(self, *, from_disk: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection that sees the last commit; from_disk: and remembers nothing of what it read before.
 
         Fetch everything inside: an open cursor would keep the log from being reset.
         """
         connection = self._readers.get()
         try:
+            if from_disk:
+                connection.execute("PRAGMA shrink_memory")
             yield connection
         finally:
             self._readers.put(connection)

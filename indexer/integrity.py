@@ -50,7 +50,7 @@ Digests = NDArray[np.uint64]
 
 def check_references(database: Database) -> list[str]:
     """Check that roots, files, chunks, vectors and full text refer to each other; return what is wrong."""
-    with database.reading() as connection:
+    with database.reading(from_disk=True) as connection:
         counts = {what: connection.execute(sql).fetchone()[0] for what, sql in REFERENCES.items()}
     return [f"{count} {what}" for what, count in counts.items() if count]
 
@@ -58,7 +58,7 @@ def check_references(database: Database) -> list[str]:
 def check_index(database: Database) -> list[str]:
     """Check all that a database says without looking at the files; return what is wrong, in words."""
     found: list[str] = []
-    database.shrink()  # what is on the disk is looked at, not what a connection remembers of it
+    database.shrink()  # what is on the disk is looked at, not what the writing connection remembers of it
     for check in (_pages, check_references, _full_text_structure, _texts_and_full_text):
         try:
             found += check(database)
@@ -89,7 +89,7 @@ def _differing(database: Database, vectors: VectorIndex, tier: Tier, model: str 
 
 
 def _pages(database: Database) -> list[str]:
-    with database.reading() as connection:
+    with database.reading(from_disk=True) as connection:
         rows = connection.execute(f"PRAGMA integrity_check({MOST_NAMED})").fetchall()
     return [row[0] for row in rows if row[0] != "ok"]
 
@@ -102,7 +102,7 @@ def _full_text_structure(database: Database) -> list[str]:
 
 def _texts_and_full_text(database: Database) -> list[str]:
     """Compare each chunk's text with its hash, and its tokens with those in the full text, in one snapshot."""
-    with database.reading() as connection:
+    with database.reading(from_disk=True) as connection:
         connection.execute("BEGIN")
         try:
             connection.execute("CREATE VIRTUAL TABLE temp.listed USING fts5vocab(main, chunks_fts, instance)")

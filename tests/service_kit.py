@@ -144,10 +144,11 @@ class Home:
 
     def kill(self) -> None:
         """End the daemon as a power cut would, and wait until it and all its workers are gone."""
-        pid = self.pid
+        pid, all_of_it = self.pid, list(self.processes())
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not process_alive(pid))
         wait_until(lambda: not self.processes())
+        # A dying process loses its environment, by which it is found, some milliseconds before it is gone.
+        wait_until(lambda: not any(map(process_alive, all_of_it)))
 
     def stop(self) -> None:
         """Stop whatever runs here, and see that nothing stays."""

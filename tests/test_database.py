@@ -113,6 +113,20 @@ def test_a_reader_sees_the_last_commit_while_a_write_is_under_way(database: Data
         assert keys(database) == {"old"}
 
 
+def test_a_reader_that_looks_at_the_disk_sees_what_was_changed_behind_its_back(database: Database) -> None:
+    with database.transaction() as connection:
+        put(connection, "remembered")
+    database.checkpoint()
+    for _ in range(READERS):
+        assert keys(database) == {"remembered"}
+    database.path.write_bytes(database.path.read_bytes().replace(b"remembered", b"overwritte"))
+    for _ in range(READERS):
+        assert keys(database) == {"remembered"}
+    for _ in range(READERS):
+        with database.reading(from_disk=True) as connection:
+            assert connection.execute("SELECT key FROM meta").fetchone()[0] == "overwritte"
+
+
 def test_more_readers_than_connections_take_turns(database: Database) -> None:
     barrier = threading.Barrier(READERS)
     seen: list[set[str]] = []

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
-from service_kit import NO_DEEP, module, service, tree, wait_until, write
+from service_kit import NO_DEEP, Home, module, service, tree, wait_until, write
 
 from ctx42d.daemon.launch import process_alive
 
@@ -16,20 +18,25 @@ FILES = 160
 MANY = 120  # seconds of embedding even where nothing else runs: time enough to kill somebody halfway
 
 
+def rows_of_files(home: Home) -> int:
+    """How many files are in the index, while no daemon runs that could say so."""
+    with closing(sqlite3.connect(f"file:{home.database}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM files").fetchone()[0])
+
+
 def test_a_daemon_killed_halfway_through_the_first_index_finishes_after_the_next_start(tmp_path):
     folder = tree(tmp_path / "tree", FILES, functions=9)
     with service(tmp_path / "home", NO_DEEP + SLOW) as home:
-        home.ok("up", folder, "--wait", "none")
-        wait_until(lambda: home.indexed > FILES // 20)
+        home.ok("up", "--wait", "none")
+        home.ask("roots_add", paths=[str(folder)])  # a command of its own would end after the index is complete
+        wait_until(lambda: home.indexed > 0)
         workers = home.workers()
         home.kill()  # returns when the workers, too, are gone
         assert not [pid for pid in workers if process_alive(pid)]
         assert home("status").code == 3
+        assert 0 < rows_of_files(home) < FILES, "it was not killed halfway"
         write(folder / "package0" / "module0.py", module("meanwhile"))
         (folder / "package1" / "module1.py").unlink()
-        home.ok("up", "--wait", "none")
-        had = home.indexed
-        assert 0 < had < FILES, "it was not killed halfway"
         home.ok("up")
         assert home.ok("verify") == f"clean: {FILES - 1} files compared\n"
         assert home.naming("meanwhile") == [str(folder / "package0" / "module0.py")]

@@ -43,8 +43,12 @@ def test_a_damaged_index_gives_no_wrong_answer(tmp_path: Path) -> None:
     assert [(line["round"], line["wrong"]) for line in rounds] == [(number, []) for number in range(5)]
 
 
-def spoil_texts(home: Home) -> None:
-    """Overwrite the middle of every chunk's stored text, in front of the running daemon."""
+def spoil_texts(home: Home, folder: Path) -> None:
+    """Overwrite the middle of every chunk's stored text, in front of the running daemon.
+
+    What the daemon remembers of the file is right, and may be served. A commit has its readers forget it: the note of a
+    file's new time, which touches no text.
+    """
     contents = bytearray(home.database.read_bytes())
     with closing(sqlite3.connect(f"file:{home.database}?mode=ro", uri=True)) as connection:
         texts = [row[0] for row in connection.execute("SELECT text FROM chunks")]
@@ -54,15 +58,17 @@ def spoil_texts(home: Home) -> None:
             contents[at + len(text) // 2] ^= 1
     with home.database.open("r+b") as file:
         file.write(contents)
+    os.utime(folder / "package0" / "module0.py")
+    home.sync()
 
 
 def test_damage_met_at_work_is_never_an_answer_and_leads_to_a_new_index(tmp_path: Path) -> None:
     folder = tree(tmp_path / "tree", 30)
     with service(tmp_path / "home", NO_DEEP) as home:
         home.ok("up", folder)
-        home.ok("restart")  # its texts are in index.db now, and no reader has seen them
+        home.ok("restart")  # its texts are in index.db now
         pid = home.pid
-        spoil_texts(home)
+        spoil_texts(home, folder)
         said = home("search", "topic17_step_1")
         assert (said.code, said.out) == (1, "")
         assert f"the index {home.database} is damaged (" in said.err
@@ -87,7 +93,7 @@ def test_verify_of_the_index_finds_what_no_question_met_and_has_it_made_again(tm
         assert said.code == 1
         assert said.out == f"{home.database}: 1 rows of the static vectors' file differ from the table: made again\n"
         assert home.ok("verify", "--index") == "clean: 30 files compared, the index checked\n"
-        spoil_texts(home)
+        spoil_texts(home, folder)
         said = home("verify", "--index")
         assert said.code == 1
         assert f"{home.database}: 30 chunks with a text that isn't what was indexed\n" in said.out
@@ -95,6 +101,6 @@ def test_verify_of_the_index_finds_what_no_question_met_and_has_it_made_again(tm
         home.sync()
         assert home.ok("verify", "--index") == "clean: 30 files compared, the index checked\n"
         home.ok("restart")
-        spoil_texts(home)  # a disk that does it again: no endless loop
+        spoil_texts(home, folder)  # a disk that does it again: no endless loop
         assert home("search", "topic17_step_1").err.endswith("): `ctx42d restart` builds it again\n")
         assert home.ask("status")["state"] == "degraded"
