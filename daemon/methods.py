@@ -21,6 +21,7 @@ import msgspec
 from ctx42d.daemon.arguments import BAD_PARAMETERS, TIMED_OUT, MethodError, real_path
 from ctx42d.daemon.chores import HOUSEKEEPING_S
 from ctx42d.daemon.engine import Engine
+from ctx42d.daemon.hit_answer import hit_answer
 from ctx42d.daemon.params import AddParams, NoParams, Params, PathParams, SearchParams, SyncParams, VerifyParams
 from ctx42d.daemon.root_methods import RootMethods
 from ctx42d.daemon.status import Status
@@ -30,7 +31,7 @@ from ctx42d.indexer.damage import CorruptDatabase, is_damage
 from ctx42d.indexer.integrity import check_index, check_references, check_vectors
 from ctx42d.indexer.languages import LANGUAGES
 from ctx42d.indexer.roots import Root
-from ctx42d.indexer.search import Hit, Query
+from ctx42d.indexer.search import Query
 from ctx42d.indexer.verify import Problem, verify_root
 
 MOST_HITS = 1000
@@ -108,7 +109,7 @@ class Methods:
             "coverage": self._status.coverage(),
             "tiers": answer.tiers,
             **({"models": models} if len(models) > 1 else {}),
-            "hits": [_hit(hit, explain=params.explain) for hit in answer.hits],
+            "hits": [hit_answer(hit, explain=params.explain) for hit in answer.hits],
         }
 
     def _wait_fresh(self, folder: bytes | None, timeout_s: float) -> None:
@@ -209,22 +210,3 @@ def _seconds(name: str, value: float) -> float:
     if not 0 <= value <= MOST_WAIT:
         raise MethodError(f"{name} is {value}, allowed is 0 to {MOST_WAIT}", BAD_PARAMETERS)
     return value
-
-
-def _hit(hit: Hit, *, explain: bool) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "path": os.fsdecode(hit.path),
-        "root": os.fsdecode(hit.root),
-        "relpath": os.fsdecode(hit.relpath),
-        "start_line": hit.start_line,
-        "end_line": hit.end_line,
-        "language": hit.language,
-        "symbol": hit.symbol,
-        "kind": hit.kind,
-        "score": round(hit.score, 6),
-        "fresh": hit.fresh,
-        "text": hit.text,
-    }
-    if explain:
-        answer["explain"] = {signal: round(share, 6) for signal, share in hit.shares.items()}
-    return answer

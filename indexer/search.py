@@ -1,8 +1,7 @@
 """From a question to hits.
 
-Lexical, static and deep candidates, filtered before they are ranked, fused by `ranking.py`, then read from the store: a
-hit's text is what was indexed, and `fresh` says whether the file is still that. A question's own deep vector is waited
-for at most so long; the answer says which tiers took part.
+Lexical, static and deep candidates, filtered before they are ranked, fused by `ranking.py`, then read by `hits.py`. A
+question's own deep vector is waited for at most so long; the answer says which tiers took part.
 """
 
 from __future__ import annotations
@@ -22,19 +21,16 @@ from re import compile as compile_regex
 import numpy as np
 from numpy.typing import NDArray
 
-from ctx42d.indexer.damage import CorruptDatabase
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.hits import Chosen, Hit, read_hits
 from ctx42d.indexer.known_files import ABOVE_ALL_PATHS
-from ctx42d.indexer.passages import HASH_BYTES, content_hash
 from ctx42d.indexer.question import Question, full_text_query, understand
 from ctx42d.indexer.question_vectors import question_vectors
-from ctx42d.indexer.ranking import Candidate, Ranked, forget, rank
+from ctx42d.indexer.ranking import Candidate, forget, rank
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.static import StaticTable
-from ctx42d.indexer.store import chunk_text
 from ctx42d.indexer.vectors import VectorIndex
-from ctx42d.indexer.wire import FileStamp, stamp_of
 
 CANDIDATES = 150
 FREQUENCY_SECONDS = 30.0
@@ -52,24 +48,6 @@ class Query:
     language: str | None = None
     path: str | None = None
     wait_deep_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """Lines that answer."""
-
-    path: bytes
-    root: bytes
-    relpath: bytes
-    start_line: int
-    end_line: int
-    language: str
-    symbol: str
-    kind: str
-    score: float
-    fresh: bool
-    text: str
-    shares: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +92,8 @@ class Search:
         ranked = rank(question, self._candidates(found))
         tiers = list(dict.fromkeys(tier for tier, _ in found))
         took_part = {model: ids is not None for model, ids in deep.items()}
-        return Answer(self._hits(ranked[: query.k], roots), tiers, took_part)
+        chosen = [Chosen(found.candidate.chunk_id, found.score, found.shares) for found in ranked[: query.k]]
+        return Answer(read_hits(self._database, chosen, roots), tiers, took_part)
 
     def release(self) -> None:
         """Let go of the memory that questions brought in."""
@@ -212,39 +191,6 @@ class Search:
             for row in rows
         ]
 
-    def _hits(self, ranked: list[Ranked], roots: Mapping[int, Root]) -> list[Hit]:
-        sql = """
-            SELECT f.root_id, f.relpath, f.dev, f.inode, f.size, f.mtime_ns, f.ctime_ns,
-                   c.start_line, c.end_line, c.text, c.symbol, v.hash
-            FROM chunks c JOIN files f ON f.id = c.file_id JOIN vectors v ON v.id = c.vector_id WHERE c.id = ?
-        """
-        with self._database.reading() as connection:
-            rows = [(found, connection.execute(sql, (found.candidate.chunk_id,)).fetchone()) for found in ranked]
-        hits = []
-        for found, row in rows:
-            if row is None or (root := roots.get(row[0])) is None:
-                continue  # deleted since it was ranked
-            path, text = root.absolute(row[1]), chunk_text(row[9])
-            if content_hash(row[10], text) != row[11][:HASH_BYTES]:  # 4 us: a damaged page is never served as an answer
-                raise CorruptDatabase("a chunk is not what was indexed")
-            hits.append(
-                Hit(
-                    path,
-                    root.path,
-                    row[1],
-                    row[7],
-                    row[8],
-                    found.candidate.language,
-                    found.candidate.symbol,
-                    found.candidate.kind,
-                    found.score,
-                    is_fresh(path, FileStamp(*row[2:7])),
-                    text,
-                    found.shares,
-                )
-            )
-        return hits
-
 
 def _scopes(folder: bytes | None, roots: Mapping[int, Root]) -> dict[int, bytes]:
     """Return the roots that a folder touches, each with the relative folder of it that counts (b"": all of it)."""
@@ -253,14 +199,6 @@ def _scopes(folder: bytes | None, roots: Mapping[int, Root]) -> dict[int, bytes]
     inside = {root_id: root.relative(folder) for root_id, root in roots.items() if root.holds(folder)}
     below = folder.rstrip(b"/") + b"/"
     return {**inside, **{root_id: b"" for root_id, root in roots.items() if root.path.startswith(below)}}
-
-
-def is_fresh(path: bytes, stamp: FileStamp) -> bool:
-    """Whether a file is still as it was when it was indexed."""
-    try:
-        return stamp_of(os.lstat(path)) == stamp
-    except OSError:
-        return False
 
 
 @lru_cache(maxsize=64)

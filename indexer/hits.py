@@ -1,0 +1,86 @@
+"""What does an answer show of a chunk?
+
+Covers reading chunks that were chosen, in the order they were given: where they are, their text as it was indexed, and
+whether the file is still that. Leaves choosing to `search.py`, `related.py` and `symbols.py`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ctx42d.indexer.damage import CorruptDatabase
+from ctx42d.indexer.database import Database
+from ctx42d.indexer.passages import HASH_BYTES, content_hash
+from ctx42d.indexer.roots import Root
+from ctx42d.indexer.store import chunk_text
+from ctx42d.indexer.wire import FileStamp, stamp_of
+
+CHUNK = """
+SELECT f.root_id, f.relpath, f.dev, f.inode, f.size, f.mtime_ns, f.ctime_ns,
+       c.start_line, c.end_line, f.language, c.symbol, c.kind, c.text, v.hash
+FROM chunks c JOIN files f ON f.id = c.file_id JOIN vectors v ON v.id = c.vector_id WHERE c.id = ?
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A chunk that is to be shown, its score, and the share that each signal has in it."""
+
+    chunk_id: int
+    score: float
+    shares: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Lines that answer."""
+
+    path: bytes
+    root: bytes
+    relpath: bytes
+    start_line: int
+    end_line: int
+    language: str
+    symbol: str
+    kind: str
+    score: float
+    fresh: bool
+    text: str
+    shares: dict[str, float] = field(default_factory=dict)
+
+
+def read_hits(database: Database, chosen: Iterable[Chosen], roots: Mapping[int, Root]) -> list[Hit]:
+    """Read chunks; one that was deleted since it was chosen is left out. Raises CorruptDatabase."""
+    with database.reading() as connection:
+        rows = [(one, connection.execute(CHUNK, (one.chunk_id,)).fetchone()) for one in chosen]
+    return [_hit(one, row, roots[row[0]]) for one, row in rows if row is not None and row[0] in roots]
+
+
+def is_fresh(path: bytes, stamp: FileStamp) -> bool:
+    """Whether a file is still as it was when it was indexed."""
+    try:
+        return stamp_of(os.lstat(path)) == stamp
+    except OSError:
+        return False
+
+
+def whole_text(symbol: str, stored: bytes, name: bytes) -> str:
+    """Text of a chunk as stored. Raises CorruptDatabase if it isn't what was indexed, sqlite3.DatabaseError likewise.
+
+    `name`: its vectors' hash. The comparison takes 4 us: a damaged page is never served as an answer.
+    """
+    text = chunk_text(stored)
+    if content_hash(symbol, text) != name[:HASH_BYTES]:
+        raise CorruptDatabase("a chunk is not what was indexed")
+    return text
+
+
+def _hit(one: Chosen, row: tuple[Any, ...], root: Root) -> Hit:
+    _, relpath, *stamp, start, end, language, symbol, kind, stored, name = row
+    path = root.absolute(relpath)
+    text = whole_text(symbol, stored, name)
+    fresh = is_fresh(path, FileStamp(*stamp))
+    return Hit(path, root.path, relpath, start, end, language, symbol, kind, one.score, fresh, text, one.shares)
