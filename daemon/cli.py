@@ -37,7 +37,7 @@ COMMANDS = {
     "roots": "cli_roots",
     "model": "cli_model",
     "doctor": "cli_doctor",
-    "service": "cli_later",
+    "service": "cli_service",
     "mcp": "cli_later",
 }
 

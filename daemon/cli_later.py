@@ -1,17 +1,8 @@
-"""`ctx42d service` and `ctx42d mcp`: which commands are still to come?"""
+"""`ctx42d mcp`: which commands are still to come?"""
 
 import click
 
 _ANYTHING = {"ignore_unknown_options": True, "help_option_names": []}
-
-
-@click.command("service", context_settings=_ANYTHING)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def service_command(arguments: tuple[str, ...]) -> None:  # noqa: ARG001 - whatever they are
-    """Install the daemon as a service of the system (comes with a later version)."""
-    raise click.ClickException(
-        "`service install|uninstall|print` comes with a later version: until then `ctx42d up` starts the daemon"
-    )
 
 
 @click.command("mcp", context_settings=_ANYTHING)

@@ -92,13 +92,15 @@ def main() -> int:
     options.add_argument("--foreground", action="store_true", help="log to stderr")
     options.add_argument("--ephemeral", action="store_true", help="stop when standard input ends")
     options.add_argument("--check-config", metavar="FILE", type=Path, help="say what a daemon would refuse, and end")
+    options.add_argument("--ceiling", action="store_true", help="print the memory ceiling in MB, and end")
     arguments = options.parse_args()
     paths = resolve(os.environ)
     os.umask(0o077)  # the index holds what the sources hold: nobody else reads it, whatever folder it lies in
     try:
         config = load(arguments.check_config or paths.config_file)
-        if arguments.check_config:
-            make_memory(config, os.environ)
+        if arguments.check_config or arguments.ceiling:
+            ceiling_mb = make_memory(config, os.environ).config.max_mb
+            print(ceiling_mb if arguments.ceiling else "", end="")  # noqa: T201 for the client
             return 0
         _prepare(paths)
         to_stderr = arguments.foreground or logs.under_service_manager(os.environ)

@@ -48,6 +48,15 @@ class Cgroup:
         self.version, self._folders = version, folders
         self._names = _V2 if version == 2 else _V1
 
+    def apart(self) -> tuple["Cgroup", "Cgroup"]:
+        """Return our own group alone, and those above it."""
+        return Cgroup(self.version, self._folders[:1]), Cgroup(self.version, self._folders[1:])
+
+    @property
+    def name(self) -> str:
+        """The name of our own group: under systemd that of a service, a scope or a slice."""
+        return self._folders[0].name
+
     def use(self) -> CgroupUse | None:
         """Read the group that has least left, others in it count too, or our own if none is limited. None: gone."""
         uses = [use for folder in self._folders if (use := self._read(folder)) is not None]

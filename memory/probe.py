@@ -71,10 +71,14 @@ class Limits:
     machine_bytes: int | None = None
     cgroup_bytes: int | None = None
     rlimit_bytes: int | None = None
+    unit_bytes: int | None = None  # the ceiling that our own service's limits were made for
 
     @property
     def there_is_bytes(self) -> int:
-        """What the machine or its container has; 0: neither says. `ulimit` binds each process apart, so isn't this."""
+        """What the machine or its container has; 0: neither says.
+
+        `ulimit` binds each process apart, and the limits of our own service follow from the ceiling: neither is this.
+        """
         return min((limit for limit in (self.machine_bytes, self.cgroup_bytes) if limit is not None), default=0)
 
     @property
@@ -84,13 +88,18 @@ class Limits:
             (self.cgroup_bytes, "the container"),
             (self.rlimit_bytes, "ulimit"),
             (self.machine_bytes, "the machine"),
+            (self.unit_bytes, "the unit of the service (`ctx42d service install` makes it anew)"),
         )
         known = [(limit, name) for limit, name in named if limit is not None]
         return min(known, key=lambda pair: pair[0]) if known else None
 
 
 class Probe:
-    """Looks at a system. `platform` is as sys.platform; `rusage` stands for macOS's proc_pid_rusage."""
+    """Looks at a system. `platform` is as sys.platform; `rusage` stands for macOS's proc_pid_rusage.
+
+    `unit_ceiling_bytes`: our control group is a service of our own, and has the limits that go with this ceiling. They
+    lie above it, so they say nothing of what there is, nor of what is left.
+    """
 
     def __init__(
         self,
@@ -100,10 +109,14 @@ class Probe:
         platform: str = sys.platform,
         rusage: footprint.RusageCall | None = None,
         clock: Callable[[], float] = time.monotonic,
+        unit_ceiling_bytes: int | None = None,
     ) -> None:
         self.clock = clock
         self._proc = proc
-        self._cgroup = cgroup.find(proc, cgroup_mount)
+        self._cgroup, self._unit_ceiling_bytes = cgroup.find(proc, cgroup_mount), unit_ceiling_bytes
+        self._unit: cgroup.Cgroup | None = None
+        if self._cgroup and unit_ceiling_bytes and self._cgroup.name.endswith(".service"):
+            self._unit, self._cgroup = self._cgroup.apart()
         if platform == "darwin":
             self._of_process = _darwin(rusage or footprint.system_rusage())
         else:
@@ -158,7 +171,12 @@ class Probe:
     def limits(self) -> Limits:
         """Look at what this process is allowed."""
         in_group = self._cgroup.limit_bytes() if self._cgroup else None
-        return Limits(self._meminfo().get("MemTotal"), in_group, _rlimit())
+        return Limits(self._meminfo().get("MemTotal"), in_group, _rlimit(), self._unit_limit())
+
+    def _unit_limit(self) -> int | None:
+        """The ceiling of our service, or what somebody lowered its group's limit to; None: it has no limit."""
+        in_unit = self._unit.limit_bytes() if self._unit else None
+        return None if in_unit is None or not self._unit_ceiling_bytes else min(in_unit, self._unit_ceiling_bytes)
 
     def _uses(self, processes: Mapping[int, str]) -> tuple[ProcessUse, ...]:
         return tuple(ProcessUse(pid, role, self._of_process(pid)) for pid, role in processes.items())

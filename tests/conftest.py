@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from ctx42d.daemon.config import ENVIRONMENT
+from ctx42d.daemon.unit_file import CEILING_VARIABLE
+
 NO_SKIPS = bool(os.environ.get("CTX42D_NO_SKIPS"))
 
 
@@ -26,7 +29,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
 @pytest.fixture(autouse=True)
 def no_home_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test may see, or touch, the user's own daemon."""
-    for name in ("MEMORY_PROFILE", "MEMORY_MAX_HEAP_SIZE", "MEMORY_BATCH_SIZE", "NOTIFY_SOCKET"):
+    for name in (*ENVIRONMENT.values(), CEILING_VARIABLE, "NOTIFY_SOCKET"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CTX42D_HOME", str(tmp_path / "home-of-no-daemon"))
 

@@ -30,8 +30,14 @@ class RecordedSystem:
         self.cgroup_mount.mkdir()
         self.machine(total_mb=16_000, available_mb=12_000)
 
-    def probe(self) -> Probe:
-        return Probe(proc=self.proc, cgroup_mount=self.cgroup_mount, platform="linux", clock=self.clock)
+    def probe(self, unit_ceiling_bytes: int | None = None) -> Probe:
+        return Probe(
+            proc=self.proc,
+            cgroup_mount=self.cgroup_mount,
+            platform="linux",
+            clock=self.clock,
+            unit_ceiling_bytes=unit_ceiling_bytes,
+        )
 
     def machine(self, total_mb: float, available_mb: float) -> None:
         text = (

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from ctx42d.daemon.client import ClientError, DaemonClient
+from ctx42d.daemon.config import ENVIRONMENT
 from ctx42d.daemon.launch import process_alive
+from ctx42d.daemon.unit_file import CEILING_VARIABLE
 
 PROGRAM = [sys.executable, "-P", "-c", "from ctx42d.daemon.cli import main; main()"]
 SERVICE = [sys.executable, "-P", "-m", "ctx42d.daemon.service"]
-OURS = ("CTX42D_HOME", "MEMORY_PROFILE", "MEMORY_MAX_HEAP_SIZE", "MEMORY_BATCH_SIZE", "NOTIFY_SOCKET")
+OURS = ("CTX42D_HOME", *ENVIRONMENT.values(), CEILING_VARIABLE, "NOTIFY_SOCKET")
 NO_DEEP = "[deep]\nenabled = false\n"  # what a test of files and roots doesn't need
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
 LONG_S = 60.0  # the machine may be busy

@@ -10,11 +10,12 @@ import pytest
 
 from ctx42d.daemon.cli import COMMANDS
 from ctx42d.daemon.config import ENVIRONMENT
+from ctx42d.daemon.unit_file import CEILING_VARIABLE, HANDED_ON
 
 TOP = Path(__file__).resolve().parent.parent
 README = (TOP / "README.md").read_text()
 PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md")), TOP / "bench" / "RESULTS.md"]
-COMING = {"service", "mcp"}
+COMING = {"mcp"}
 CGROUP_FILES = {"memory.high", "memory.max", "memory.current", "memory.events"}
 
 
@@ -26,6 +27,11 @@ def test_every_command_is_in_the_readme(name: str) -> None:
 def test_every_command_in_the_documentation_exists() -> None:
     named = {name for page in PAGES for name in re.findall(r"(?:`|\$ |bin/)ctx42d ([a-z]+)", page.read_text())}
     assert named <= set(COMMANDS)
+
+
+def test_what_a_unit_says_to_the_daemon_is_documented() -> None:
+    page = (TOP / "docs" / "service.md").read_text()
+    assert [name for name in (*HANDED_ON, CEILING_VARIABLE) if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("variable", [*ENVIRONMENT.values(), "CTX42D_HOME"])

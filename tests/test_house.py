@@ -49,6 +49,9 @@ def test_the_wheel_holds_one_importable_name(wheel: zipfile.ZipFile) -> None:
     "name",
     [
         "ctx42d/daemon/default_config.toml",
+        "ctx42d/daemon/units/ctx42d.service",
+        "ctx42d/daemon/units/ctx42d-system.service",
+        "ctx42d/daemon/units/ctx42d.plist",
         "ctx42d/daemon/py.typed",
         "ctx42d/indexer/py.typed",
         "ctx42d/memory/py.typed",
