@@ -8,33 +8,50 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import Any
 
 import msgspec
 
-from ctx42d.daemon.arguments import BAD_PARAMETERS, TIMED_OUT, MethodError, real_path
+from ctx42d.daemon.arguments import (
+    BAD_PARAMETERS,
+    TIMED_OUT,
+    MethodError,
+    hits_wanted,
+    known_language,
+    real_path,
+    roots_at,
+    scope_folder,
+)
 from ctx42d.daemon.chores import HOUSEKEEPING_S
+from ctx42d.daemon.code_methods import CodeMethods
 from ctx42d.daemon.engine import Engine
 from ctx42d.daemon.hit_answer import hit_answer
-from ctx42d.daemon.params import AddParams, NoParams, Params, PathParams, SearchParams, SyncParams, VerifyParams
+from ctx42d.daemon.params import (
+    AddParams,
+    ContextParams,
+    NoParams,
+    Params,
+    PathParams,
+    RelatedParams,
+    SearchParams,
+    SymbolsParams,
+    SyncParams,
+    VerifyParams,
+)
 from ctx42d.daemon.root_methods import RootMethods
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.why import why
 from ctx42d.indexer.damage import CorruptDatabase, is_damage
 from ctx42d.indexer.integrity import check_index, check_references, check_vectors
-from ctx42d.indexer.languages import LANGUAGES
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Query
 from ctx42d.indexer.verify import Problem, verify_root
 
-MOST_HITS = 1000
 VERIFY_SYNC_S = 60.0
 SHUTDOWN_AFTER_S = 0.05
 MOST_WAIT = 86_400  # a day in seconds; in milliseconds a minute and a half
@@ -46,7 +63,7 @@ class Methods:
     def __init__(self, engine: Engine, shut_down: Callable[[], None], *, default_k: int, wait_deep_ms: float) -> None:
         self._engine, self._shut_down = engine, shut_down
         self._default_k, self._wait_deep_ms = default_k, wait_deep_ms
-        self._status, roots = Status(engine), RootMethods(engine)
+        self._status, roots, code = Status(engine), RootMethods(engine), CodeMethods(engine, default_k)
         self._methods: dict[str, tuple[type[Params], Callable[[Any], dict[str, Any]]]] = {
             "status": (NoParams, lambda _: self._status.status()),
             "progress": (NoParams, lambda _: self._status.progress()),
@@ -61,6 +78,9 @@ class Methods:
             "reindex": (PathParams, self._reindex),
             "verify": (VerifyParams, self._verify),
             "why": (PathParams, self._why),
+            "related": (RelatedParams, code.related),
+            "symbols": (SymbolsParams, code.symbols),
+            "context": (ContextParams, code.context),
             "shutdown": (NoParams, self._shutdown),
         }
 
@@ -83,22 +103,13 @@ class Methods:
 
     def _search(self, params: SearchParams) -> dict[str, Any]:
         began = time.perf_counter()
-        k = self._default_k if params.k is None else params.k
-        if not 1 <= k <= MOST_HITS:
-            raise MethodError(f"search: k is {k}, allowed is 1 to {MOST_HITS}", BAD_PARAMETERS)
-        folder = real_path(params.root) if params.root is not None else None
-        if folder is not None:
-            self._roots_at(folder)
-            if not os.path.lexists(folder):
-                raise MethodError(f"search: {params.root} does not exist", BAD_PARAMETERS)
-        if params.lang is not None and params.lang not in LANGUAGES:
-            near = get_close_matches(params.lang, LANGUAGES, 1)
-            hint = f": did you mean {near[0]}?" if near else ""
-            raise MethodError(f"search: there is no language {params.lang!r:.60}{hint}", BAD_PARAMETERS)
+        k = hits_wanted("search", params.k, self._default_k)
+        folder = scope_folder("search", params.root, self._engine.roots.all())
+        language = known_language("search", params.lang)
         if params.wait_fresh_s:
             self._wait_fresh(folder, _seconds("wait_fresh_s", params.wait_fresh_s))
         wait_ms = self._wait_deep_ms if params.wait_deep_ms is None else _seconds("wait_deep_ms", params.wait_deep_ms)
-        query = Query(params.query, k, folder, params.lang, params.path, max(0.0, wait_ms) / 1000)
+        query = Query(params.query, k, folder, language, params.path, max(0.0, wait_ms) / 1000)
         self._engine.jobs.wake_in("housekeeping", HOUSEKEEPING_S)  # a worker may start, and memory be taken
         answer = self._engine.search.ask(query, self._engine.root_map)
         labels = {root.model: self._engine.models.label(root.bundle) for root in self._engine.root_map.values()}
@@ -192,14 +203,7 @@ class Methods:
         return {"stopping": True, "pid": os.getpid()}
 
     def _roots_at(self, path: bytes) -> list[Root]:
-        """Return the innermost root that holds a path, else all below it. Raises MethodError if there is none."""
-        if holder := self._engine.roots.of(path):
-            return [holder]
-        below = [root for root in self._engine.roots.all() if root.path.startswith(path.rstrip(b"/") + b"/")]
-        if not below:
-            name = os.fsdecode(path)
-            raise MethodError(f"{name} is in no root: add it with `ctx42d up {shlex.quote(name)}`")
-        return below
+        return roots_at(self._engine.roots.all(), path)
 
 
 def _below(root: Root, path: bytes) -> bytes:

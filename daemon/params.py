@@ -55,3 +55,31 @@ class AddParams(Params, frozen=True):
 
     paths: list[str]
     bundle: str | None = None
+
+
+class RelatedParams(Params, frozen=True):
+    """Lines of a file (end_line None: one line), how many hits, and where from (None: the file's own root)."""
+
+    path: str
+    start_line: int
+    end_line: int | None = None
+    k: int | None = None
+    root: str | None = None
+
+
+class SymbolsParams(Params, frozen=True):
+    """A name (`execute`, `Session.execute`), how many hits of each kind, and their filters."""
+
+    name: str
+    k: int | None = None
+    root: str | None = None
+    lang: str | None = None
+
+
+class ContextParams(Params, frozen=True):
+    """A line of a file, and how many lines before and after it are wanted."""
+
+    path: str
+    line: int
+    before: int = 20
+    after: int = 20

@@ -61,6 +61,13 @@ class KnownFiles:
         with self.database.reading() as connection:
             return {row[0] for row in connection.execute(query, (root_id, low, high))}
 
+    def ids_below(self, root_id: int, prefix: bytes = b"") -> list[int]:
+        """Ids of the files of a root, or of those that are, or lie below, a path in it."""
+        low, high = (prefix + b"/", prefix + b"0") if prefix else (b"", ABOVE_ALL_PATHS)
+        query = "SELECT id FROM files WHERE root_id=?1 AND (relpath >= ?2 AND relpath < ?3 OR relpath = ?4)"
+        with self.database.reading() as connection:
+            return [row[0] for row in connection.execute(query, (root_id, low, high, prefix))]
+
     def names_of(self, inodes: Collection[tuple[int, int]]) -> list[tuple[int, bytes]]:
         """(root id, path) of all files that were one of these (dev, inode) when they were looked at: hard links."""
         query = "SELECT root_id, relpath, dev, inode FROM files WHERE inode IN (SELECT value FROM json_each(?))"

@@ -122,6 +122,11 @@ def _behind(question: Question, candidate: Candidate) -> float:
     return BEHIND_DOCS if is_docs and not question.about_docs else 1.0
 
 
+def is_aside(kind: str, relpath: str) -> bool:
+    """Whether a chunk is a test, an example or documentation: behind implementations, unless asked for."""
+    return bool(kind == "section" or _TEST_PATH.search(relpath) or _DOCS_PATH.search(relpath))
+
+
 def _with_file_support(scored: Sequence[Ranked]) -> list[Ranked]:
     totals: dict[int, float] = {}
     for ranked in scored:

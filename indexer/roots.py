@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,15 @@ class Roots:
     def _read(self) -> list[Any]:
         entries = json.loads(self._sidecar.read_text())
         return entries if isinstance(entries, list) else []
+
+
+def touched(folder: bytes | None, roots: Mapping[int, Root]) -> dict[int, bytes]:
+    """The roots that a folder touches (None: all), each with the relative folder of it that counts (b"": all of it)."""
+    if folder is None:
+        return dict.fromkeys(roots, b"")
+    inside = {root_id: root.relative(folder) for root_id, root in roots.items() if root.holds(folder)}
+    below = folder.rstrip(b"/") + b"/"
+    return {**inside, **{root_id: b"" for root_id, root in roots.items() if root.path.startswith(below)}}
 
 
 def as_text(sentence: str) -> str:

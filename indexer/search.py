@@ -28,7 +28,7 @@ from ctx42d.indexer.known_files import ABOVE_ALL_PATHS
 from ctx42d.indexer.question import Question, full_text_query, understand
 from ctx42d.indexer.question_vectors import question_vectors
 from ctx42d.indexer.ranking import Candidate, forget, rank
-from ctx42d.indexer.roots import Root
+from ctx42d.indexer.roots import Root, touched
 from ctx42d.indexer.static import StaticTable
 from ctx42d.indexer.vectors import VectorIndex
 
@@ -130,7 +130,7 @@ class Search:
         self, query: Query, files: NDArray[np.int32] | None, roots: Mapping[int, Root]
     ) -> dict[str, list[int] | None]:
         """Chunks by model, for all models of the folders that are asked; None: it gave no vector in time."""
-        models = dict.fromkeys(roots[root_id].model for root_id in _scopes(query.folder, roots))
+        models = dict.fromkeys(roots[root_id].model for root_id in touched(query.folder, roots))
         found: dict[str, list[int] | None] = dict.fromkeys(models)
         if query.wait_deep_s <= 0:
             return found
@@ -156,7 +156,7 @@ class Search:
 
     def _allowed(self, query: Query, roots: Mapping[int, Root]) -> NDArray[np.int32] | None:
         """Ids of the files that the filters let in, sorted, or None for all."""
-        scopes = _scopes(query.folder, roots)
+        scopes = touched(query.folder, roots)
         if not (query.language or query.path) and scopes == dict.fromkeys(roots, b""):
             return None
         found = [row for root_id, below in scopes.items() for row in self._files_of(root_id, below, query.language)]
@@ -190,15 +190,6 @@ class Search:
             )
             for row in rows
         ]
-
-
-def _scopes(folder: bytes | None, roots: Mapping[int, Root]) -> dict[int, bytes]:
-    """Return the roots that a folder touches, each with the relative folder of it that counts (b"": all of it)."""
-    if folder is None:
-        return dict.fromkeys(roots, b"")
-    inside = {root_id: root.relative(folder) for root_id, root in roots.items() if root.holds(folder)}
-    below = folder.rstrip(b"/") + b"/"
-    return {**inside, **{root_id: b"" for root_id, root in roots.items() if root.path.startswith(below)}}
 
 
 @lru_cache(maxsize=64)

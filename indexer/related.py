@@ -1,0 +1,107 @@
+"""Which code belongs to these lines, in the index's eyes?
+
+Four ranked lists, fused by reciprocal rank: what resembles the lines (the static and the deep vectors of their chunks),
+what defines the names they use, and what uses the names they define. A name that many places define says nothing and is
+left out. Leaves one name's places to `symbols.py`, reading the lines to `lines.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctx42d.indexer.database import Database
+from ctx42d.indexer.hits import Chosen
+from ctx42d.indexer.lines import Piece, lines_between
+from ctx42d.indexer.quantize import SCALE_BYTES, dequantize
+from ctx42d.indexer.ranking import RRF_K
+from ctx42d.indexer.symbols import Name, Place, Scope, definitions, mentions
+from ctx42d.indexer.vectors import Tier, VectorIndex
+
+CANDIDATES = 100
+WEIGHTS = {"deep": 1.0, "static": 0.8, "defines": 0.8, "mentions": 0.8}
+SHORTEST_NAME = 3
+MOST_NAMES = 60
+MOST_DEFINED = 8
+TELLING_DEFINERS = 5
+MENTIONS_EACH = 10
+VECTORS = "SELECT static, deep FROM vectors WHERE id = ?"
+_IDENTIFIER = re.compile(r"[^\W\d]\w*")
+
+
+def related(
+    database: Database,
+    vectors: VectorIndex,
+    pieces: Sequence[Piece],
+    lines: tuple[int, int],
+    scope: Scope,
+    files: NDArray[np.int32],
+    model: str,
+) -> list[Chosen]:
+    """Chunks that belong to lines (first, last) of a file, best first, none of which has one of these lines.
+
+    `pieces`: the file's; `files`: ids of those that may answer, sorted, the same ones that `scope` lets in; `model`:
+    that of the file's root. Raises CorruptDatabase.
+    """
+    asked = [piece for piece in pieces if piece.touches(*lines)]
+    words = list(dict.fromkeys(_IDENTIFIER.findall("\n".join(lines_between(asked, *lines)))))
+    defined = [name for name in dict.fromkeys(n for piece in asked for n in piece.defines) if name in words]
+    lists = {
+        "deep": _resembling(database, vectors, "deep", asked, files, model),
+        "static": _resembling(database, vectors, "static", asked, files, model),
+        "defines": _defining(database, [word for word in words if word not in defined], scope),
+        "mentions": _mentioning(database, defined, scope),
+    }
+    own = {piece.chunk_id for piece in asked}
+    return [one for one in _fused(lists) if one.chunk_id not in own]
+
+
+def _resembling(
+    database: Database,
+    vectors: VectorIndex,
+    tier: Tier,
+    asked: Sequence[Piece],
+    files: NDArray[np.int32],
+    model: str,
+) -> list[int]:
+    """Chunks nearest to the mean of the lines' own vectors."""
+    ids = [piece.vector_id for piece in asked]
+    with database.reading() as connection:
+        rows = [row for number in ids for row in connection.execute(VECTORS, (number,))]
+    stored = [row for static, deep in rows if (row := deep if tier == "deep" else static)]
+    if not stored:
+        return []
+    mean = dequantize(b"".join(stored), len(stored[0]) - SCALE_BYTES).mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    if not length:
+        return []
+    found = vectors.nearest(tier, mean / np.float32(length), CANDIDATES, files, model)
+    return [chunk_id for chunk_id, _ in found]
+
+
+def _defining(database: Database, words: Sequence[str], scope: Scope) -> list[int]:
+    """Chunks that define what the lines use, the names with the fewest definitions first."""
+    telling = [word for word in words if len(word) >= SHORTEST_NAME][:MOST_NAMES]
+    found = [definitions(database, Name.parse(word), scope, TELLING_DEFINERS + 1) for word in telling]
+    return _ids(sorted((places for places in found if len(places) <= TELLING_DEFINERS), key=len))
+
+
+def _mentioning(database: Database, defined: Sequence[str], scope: Scope) -> list[int]:
+    """Chunks that use what the lines define."""
+    return _ids([mentions(database, Name.parse(name), scope, MENTIONS_EACH) for name in defined[:MOST_DEFINED]])
+
+
+def _ids(found: Sequence[Sequence[Place]]) -> list[int]:
+    return list(dict.fromkeys(place.chunk_id for places in found for place in places))
+
+
+def _fused(lists: dict[str, list[int]]) -> list[Chosen]:
+    shares: dict[int, dict[str, float]] = {}
+    for signal, ids in lists.items():
+        for at, chunk_id in enumerate(ids, 1):
+            shares.setdefault(chunk_id, {})[signal] = WEIGHTS[signal] / (RRF_K + at)
+    chosen = [Chosen(chunk_id, sum(share.values()), share) for chunk_id, share in shares.items()]
+    return sorted(chosen, key=lambda one: (-one.score, one.chunk_id))
