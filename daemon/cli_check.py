@@ -20,7 +20,7 @@ from ctx42d.daemon.oneline import one_line
 @click.option("--timeout", type=Seconds(0, 86_400), default=30.0, show_default=True, metavar="S")
 def sync_command(path: str | None, timeout: float) -> None:
     """Return when every change made before the call is searchable; exit 1 if that takes longer than --timeout."""
-    params = {"path": real_folder(path) if path else None, "timeout_s": timeout}
+    params = {"path": None if path is None else real_folder(path), "timeout_s": timeout}
     answer = ask("sync", params, timeout=timeout + QUICK_SECONDS)
     notice(f"in sync after {answer['waited_ms']:.0f} ms")
     for reason in answer.get("away", []):
@@ -33,7 +33,7 @@ def sync_command(path: str | None, timeout: float) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def verify_command(path: str | None, index: bool, as_json: bool) -> int:
     """Compare the index with the disk by full hash; exit 1 and a list if they differ."""
-    answer = ask("verify", {"path": real_folder(path) if path else None, "index": index}, timeout=HASH_SECONDS)
+    answer = ask("verify", {"path": None if path is None else real_folder(path), "index": index}, timeout=HASH_SECONDS)
     if as_json:
         emit_json(answer)
     else:

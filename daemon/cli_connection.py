@@ -7,6 +7,7 @@ real paths that the daemon knows. Leaves the wire to `client.py`.
 import os
 from typing import Any
 
+from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.client import DaemonClient
 from ctx42d.daemon.paths import Paths, resolve
 
@@ -32,13 +33,16 @@ def ask(method: str, params: dict[str, Any] | None = None, *, timeout: float = Q
 
 
 def real_folder(typed: str) -> str:
-    """Return the real path of what was typed, every symlink resolved, as roots are known."""
-    return os.path.realpath(typed)
+    """Return the real path of what was typed, every symlink resolved, as roots are known. Raises BadArgument."""
+    return os.path.realpath(_typed(typed))
 
 
 def real_place(typed: str) -> str:
-    """Return the real path of what was typed, but for its last part: a link is asked about, not what it points to."""
-    folder, name = os.path.split(os.path.abspath(typed))
+    """Return the real path of what was typed, but for its last part: a link is asked about, not what it points to.
+
+    Raises BadArgument.
+    """
+    folder, name = os.path.split(os.path.abspath(_typed(typed)))
     return os.path.join(os.path.realpath(folder), name)
 
 
@@ -49,3 +53,9 @@ def from_here(path: str) -> str:
     except FileNotFoundError:
         return path
     return path.removeprefix(here.rstrip("/") + "/")
+
+
+def _typed(path: str) -> str:
+    if not path:  # a variable that isn't set, most likely: the current folder is not what was meant
+        raise BadArgument("the path is empty: write . for the current folder")
+    return path

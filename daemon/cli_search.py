@@ -35,7 +35,7 @@ def search_command(
     params = {
         "query": " ".join(text),
         "k": options["k"],
-        "root": real_folder(root) if root else None,
+        "root": None if root is None else real_folder(root),
         "lang": options["lang"],
         "path": glob,
         "explain": options["explain"] or None,

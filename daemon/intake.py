@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ctx42d.daemon.debounce import Debouncer
+from ctx42d.daemon.git_lock import GitLocks
 from ctx42d.daemon.work_queue import WorkQueue
 from ctx42d.indexer.roots import Root, Roots
 from ctx42d.indexer.store import Store
@@ -60,7 +61,7 @@ class Intake:
         self._queued, self._lost, self._trouble = queued, lost, trouble
         self._debouncer: Debouncer[Touched] = Debouncer(settings.quiet_ms / 1000, settings.max_delay_ms / 1000)
         self._changed = threading.Condition()
-        self._held_since: dict[int, tuple[int, float]] = {}  # by root: which lock, since when
+        self._git_locks = GitLocks(settings.git_lock_hold_seconds)
         self._owed: dict[int, str] = {}  # rescans that could not be written down yet
         self._passing = threading.Lock()  # held from taking paths until they are queued
         self._in_hand: list[Touched] = []
@@ -92,12 +93,13 @@ class Intake:
         """
         with self._passing:
             with self._changed:
-                now = time.monotonic()
-                held = {root_id: self._held(root_id, now) for root_id in {key[0] for key in self._debouncer.peek()}}
-                taken = self._in_hand = self._debouncer.take(lambda key: not held[key[0]])
+                look, path_of = self._git_locks.look(time.monotonic()), self._paths()
+                touched = {key[0] for key in self._debouncer.peek()}
+                taken = self._in_hand = self._debouncer.take(lambda key: not look.holds(path_of(key)))
+                held = {key[0] for key in self._debouncer.peek()}
             queued = self._pass_on(taken)
             written = self._write_owed()
-        left = {root_id for root_id, is_held in held.items() if is_held or not queued}
+        left = held if queued else touched
         return left if written else left | set(self._owed)
 
     def waiting(self, root_id: int | None = None) -> bool:
@@ -118,9 +120,11 @@ class Intake:
         """Queue what is due; return when to come again, None for when something happens."""
         with self._passing:
             with self._changed:
+                look, path_of = self._git_locks.look(now), self._paths()
                 due = self._debouncer.due(now)
-                holding = {root_id: self._held(root_id, now) for root_id in {key[0] for key in due}}
-                held = [key for key in due if holding[key[0]]]
+                held = [key for key in due if look.holds(path_of(key))]
+                if any(look.released(path_of(key)) for key in due):  # all that git has written arrives together
+                    due += self._debouncer.take(lambda key: look.released(path_of(key)))
                 self._debouncer.put_back(held, now)
                 waits = set(held)
                 self._in_hand = [key for key in due if key not in waits]
@@ -143,19 +147,21 @@ class Intake:
                 if not self._stopping and not (again is None and (len(self._debouncer) or self._owed)):
                     self._changed.wait(None if again is None else max(0.0, again - time.monotonic()))
 
-    def _held(self, root_id: int, now: float) -> bool:
-        try:
-            root = self._roots.get(root_id)
-            lock = os.stat(os.path.join(root.path, b".git", b"index.lock")).st_ctime_ns if root else None
-        except (OSError, sqlite3.Error):
-            lock = None
-        if lock is None:
-            self._held_since.pop(root_id, None)
-            return False
-        known, since = self._held_since.get(root_id, (None, now))
-        since = since if known == lock else now  # each git command has a lock, and a time, of its own
-        self._held_since[root_id] = lock, since
-        return now - since < self._settings.git_lock_hold_seconds
+    def _paths(self) -> Callable[[Touched], bytes]:
+        """How to make absolute paths of what was touched; b"/" for what has no root, or none that can be read now."""
+        roots: dict[int, Root | None] = {}
+
+        def path_of(key: Touched) -> bytes:
+            root_id, relpath = key
+            if root_id not in roots:
+                try:
+                    roots[root_id] = self._roots.get(root_id)
+                except sqlite3.Error:
+                    roots[root_id] = None
+            root = roots[root_id]
+            return root.absolute(relpath) if root else b"/"
+
+        return path_of
 
     def _pass_on(self, keys: list[Touched]) -> bool:
         try:

@@ -75,19 +75,25 @@ def read_rules(path: bytes, *, follow: bool) -> bytes | None:
     return data if len(data) <= MAX_RULE_FILE_BYTES else data[: data.rfind(b"\n", 0, MAX_RULE_FILE_BYTES) + 1]
 
 
-def _common_dir(folder: bytes) -> bytes | None:
-    """The repository that `folder/.git` is or points to; the main one if it belongs to a linked work tree."""
+def git_dir(folder: bytes) -> bytes | None:
+    """The folder that `folder/.git` is or points to, where git keeps what is of this work tree only; None: neither."""
     git = os.path.join(folder, b".git")
     try:
         mode = os.stat(git).st_mode
     except (OSError, ValueError):
         return None
-    if stat.S_ISREG(mode):
-        pointer = _readable(git)
-        if not pointer.startswith(b"gitdir: "):
-            return None
-        git = os.path.join(folder, pointer[len(b"gitdir: ") :].rstrip(b"\r\n"))
-    if not os.path.isfile(os.path.join(git, b"HEAD")):
+    if not stat.S_ISREG(mode):
+        return git
+    pointer = _readable(git)
+    if not pointer.startswith(b"gitdir: "):
+        return None
+    return os.path.join(folder, pointer[len(b"gitdir: ") :].rstrip(b"\r\n"))
+
+
+def _common_dir(folder: bytes) -> bytes | None:
+    """The repository that `folder/.git` is or points to; the main one if it belongs to a linked work tree."""
+    git = git_dir(folder)
+    if git is None or not os.path.isfile(os.path.join(git, b"HEAD")):
         return None
     common = _readable(os.path.join(git, b"commondir")).rstrip(b"\r\n")
     return os.path.normpath(os.path.join(git, common)) if common else git

@@ -60,7 +60,7 @@ def _difference(path: bytes, known: KnownFile | None) -> str | None:
         return None
     try:
         with open(path, "rb") as file:
-            digest = hashlib.blake2b(file.read(), digest_size=HASH_BYTES).digest()
+            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=HASH_BYTES)).digest()  # in blocks
     except FileNotFoundError:
         return "is gone"
     except OSError as error:

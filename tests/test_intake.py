@@ -123,6 +123,18 @@ def test_while_git_holds_its_lock_changes_are_held_and_then_all_come(desk: Desk)
     assert desk.queued() == {b"a.py", b"b.py"}
 
 
+def test_what_git_wrote_last_arrives_with_the_rest(desk: Desk) -> None:
+    desk.lock.write_text("")
+    desk.touch(b"first.py")
+    now = time.monotonic() + 1
+    desk.intake.tick(now)
+    desk.touch(b"last.py")  # not quiet yet when git has finished
+    desk.lock.unlink()
+    desk.intake.tick(now + 0.2)
+    assert desk.queued() == {b"first.py", b"last.py"}
+    assert desk.wakes == ["drain"]
+
+
 def test_a_lock_that_git_left_behind_holds_only_for_a_bounded_time(desk: Desk) -> None:
     desk.lock.write_text("")
     desk.touch(b"a.py")

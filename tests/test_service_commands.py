@@ -162,6 +162,11 @@ def test_verify_lists_what_differs_from_the_disk_and_in_the_index(tmp_path):
     with service(tmp_path / "home", NO_DEEP) as home:
         home.ok("up", tree)
         assert home.ok("verify") == "clean: 4 files compared\n"
+        typo = home("verify", tree / "kept.pi")
+        assert (typo.code, typo.err) == (
+            1,
+            f"ctx42d: verify: {tree}/kept.pi does not exist, and nothing of it is in the index\n",
+        )
         home.ok("down")
         with closing(sqlite3.connect(home.database)) as connection, connection:
             connection.execute("UPDATE files SET looked_ns = looked_ns + 60000000000")
