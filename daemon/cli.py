@@ -41,7 +41,7 @@ COMMANDS = {
     "model": "cli_model",
     "doctor": "cli_doctor",
     "service": "cli_service",
-    "mcp": "cli_later",
+    "mcp": "cli_mcp",
 }
 
 

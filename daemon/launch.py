@@ -41,18 +41,19 @@ def is_running(client: DaemonClient) -> bool:
     return True
 
 
-def ensure_running(client: DaemonClient) -> bool:
+def ensure_running(client: DaemonClient, *, seconds: float | None = None) -> bool:
     """Start the daemon in the background if none answers; return whether it was started.
 
     It belongs to its own session, has no terminal, and outlives us. Raises LaunchError with the daemon's own last
-    sentence if it left before it answered; ClientError if one is there that doesn't answer.
+    sentence if it left before it answered, or doesn't within `seconds` (None: START_SECONDS); ClientError if one is
+    there that doesn't answer.
     """
     if is_running(client):
         return False
     with tempfile.TemporaryFile() as said:
         process = _spawn(service_command(), stdin=subprocess.DEVNULL, stderr=said)
         try:
-            _wait_until_it_answers(process, client, said)
+            _wait_until_it_answers(process, client, said, seconds)
         finally:
             if process.returncode is None:
                 process.returncode = 0  # it is meant to outlive us: no warning about a child still running
@@ -126,14 +127,17 @@ def _spawn(command: list[str], *, stdin: int, stderr: IO[bytes]) -> subprocess.P
     )
 
 
-def _wait_until_it_answers(process: subprocess.Popen[bytes], client: DaemonClient, said: IO[bytes]) -> None:
-    answered = _within(START_SECONDS, lambda: _answers(client) or process.poll() is not None)
+def _wait_until_it_answers(
+    process: subprocess.Popen[bytes], client: DaemonClient, said: IO[bytes], seconds: float | None = None
+) -> None:
+    seconds = START_SECONDS if seconds is None else seconds
+    answered = _within(seconds, lambda: _answers(client) or process.poll() is not None)
     if process.returncode is not None:
         if process.stdin or not _within(RACE_SECONDS if _lost_a_race(said) else 0, lambda: _answers(client)):
             raise LaunchError(last_words(process.returncode, said))
     elif not answered:
         raise LaunchError(
-            f"the daemon (pid {process.pid}) started but does not answer after {START_SECONDS:g} s: see `ctx42d logs`"
+            f"the daemon (pid {process.pid}) started but does not answer after {seconds:g} s: see `ctx42d logs`"
         )
 
 

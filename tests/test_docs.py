@@ -15,7 +15,7 @@ from ctx42d.daemon.unit_file import CEILING_VARIABLE, HANDED_ON
 TOP = Path(__file__).resolve().parent.parent
 README = (TOP / "README.md").read_text()
 PAGES = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md")), TOP / "bench" / "RESULTS.md"]
-COMING = {"mcp"}
+COMING: set[str] = set()
 CGROUP_FILES = {"memory.high", "memory.max", "memory.current", "memory.events"}
 
 

@@ -1,0 +1,72 @@
+"""How does the MCP server reach the daemon, whatever happens to that one?
+
+A connection a call, so that calls can overlap. Covers starting the daemon where none runs, and asking again where it
+was stopped or restarted in the middle of a question. Every wait has an end below the minute after which MCP clients
+give up. Leaves the wire to `client.py`, the process to `launch.py`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ctx42d.daemon.client import ClientError, DaemonClient, NoDaemon, ProtocolError
+from ctx42d.daemon.launch import POLL_SECONDS, ensure_running
+
+START_SECONDS = 30.0
+QUICK_SECONDS = 10.0
+
+
+class Daemon:
+    """This user's daemon, started when it is needed. For several threads."""
+
+    def __init__(self, socket_path: Path) -> None:
+        self._path = socket_path
+        self._starting = threading.Lock()
+        self.notes: list[str] = []  # what its version has to say, told once
+
+    def ask(
+        self, method: str, params: dict[str, Any] | None = None, *, timeout: float = QUICK_SECONDS
+    ) -> dict[str, Any]:
+        """Ask, and return the result. Raises a ClientError that says what is wrong."""
+        try:
+            return self._ask_once(method, params, timeout)
+        except (NoDaemon, ProtocolError):  # none there, or it left while it was asked
+            self.start()
+            return self._ask_once(method, params, timeout)
+
+    def start(self) -> None:
+        """Start the daemon if none answers; return when it does. Raises a ClientError."""
+        deadline = time.monotonic() + START_SECONDS
+        with self._starting:
+            while not self._is_there(deadline):
+                time.sleep(POLL_SECONDS)
+
+    def _is_there(self, deadline: float) -> bool:
+        """False: one is just leaving, look again."""
+        try:
+            with DaemonClient(self._path, QUICK_SECONDS, warn=self.notes.append) as client:
+                ensure_running(client, seconds=START_SECONDS)
+        except ProtocolError:
+            if time.monotonic() > deadline:
+                raise
+            return False
+        return True
+
+    def _ask_once(self, method: str, params: dict[str, Any] | None, timeout: float) -> dict[str, Any]:
+        with DaemonClient(self._path, timeout, warn=self._note) as client:
+            return client.call(method, params)
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+
+def start_quietly(daemon: Daemon) -> None:
+    """Start the daemon ahead of the first question; whatever goes wrong is told to that one."""
+    try:
+        daemon.start()
+    except (ClientError, OSError):
+        return

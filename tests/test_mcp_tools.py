@@ -1,0 +1,307 @@
+"""Does every parameter of every tool do what its description says, against a real daemon and a real tree?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cli_kit import status
+from fake_daemon import FakeDaemon
+from mcp_kit import agent_tree
+from service_kit import NO_DEEP, Home, service, write
+
+from ctx42d.daemon.mcp_answers import schema_of
+from ctx42d.daemon.mcp_daemon import Daemon
+from ctx42d.daemon.mcp_tools import NO_ROOTS, TOOLS, Answer, ToolError, call
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with service(tmp_path_factory.mktemp("h"), NO_DEEP) as home:
+        home.tree = agent_tree(tmp_path_factory.mktemp("tree"))
+        home.other = Path(os.path.realpath(tmp_path_factory.mktemp("other")))
+        write(home.other / "retry_notes.md", "# Retry\n\nHow long to wait between attempts: backoff_delay.\n")
+        home.ok("up", home.tree, home.other)
+        yield home
+
+
+@pytest.fixture
+def daemon(running: Home) -> Daemon:
+    return Daemon(running.socket)
+
+
+@pytest.fixture
+def tree(running: Home) -> Path:
+    return running.tree
+
+
+def ask(daemon: Daemon, tool: str, **arguments: Any) -> dict[str, Any]:
+    return call(daemon, tool, arguments).data
+
+
+def files(answer: dict[str, Any], of: str = "hits") -> list[str]:
+    return [Path(hit["path"]).name for hit in answer[of]]
+
+
+def test_query_finds_by_meaning_and_by_name(daemon: Daemon) -> None:
+    assert files(ask(daemon, "search_code", query="how long to wait after a failed attempt"))[0].startswith("retry")
+    assert files(ask(daemon, "search_code", query="evictOldest"))[0] == "cache.js"
+
+
+def test_limit_bounds_the_hits(daemon: Daemon) -> None:
+    assert len(ask(daemon, "search_code", query="ship order", limit=3)["hits"]) == 3
+
+
+def test_offset_turns_the_page_without_repeating_or_skipping(daemon: Daemon) -> None:
+    whole = ask(daemon, "search_code", query="ship order", limit=10, max_chars=60_000)["hits"]
+    paged, offset = [], 0
+    while len(paged) < 10:
+        page = ask(daemon, "search_code", query="ship order", limit=4, offset=offset)
+        paged += page["hits"]
+        offset = page["next_offset"]
+    assert paged[:10] == whole
+
+
+def test_the_last_page_says_that_it_is_the_last(daemon: Daemon, tree: Path) -> None:
+    assert ask(daemon, "search_code", query="evictOldest", root=str(tree / "web"))["next_offset"] is None
+
+
+def test_root_keeps_to_a_folder_or_a_part_of_one(daemon: Daemon, running: Home) -> None:
+    everywhere = files(ask(daemon, "search_code", query="backoff_delay"))
+    assert {"retry.py", "retry_notes.md"} <= set(everywhere)
+    assert files(ask(daemon, "search_code", query="backoff_delay", root=str(running.other))) == ["retry_notes.md"]
+    assert set(files(ask(daemon, "search_code", query="backoff_delay", root=str(running.tree / "web")))) <= {"cache.js"}
+    assert files(ask(daemon, "search_code", query="backoff_delay", root="net")) == ["retry.py"]
+
+
+def test_language_keeps_to_one(daemon: Daemon) -> None:
+    assert set(files(ask(daemon, "search_code", query="oldest order", language="javascript"))) == {"cache.js"}
+    with pytest.raises(ToolError, match="no language 'pyton'"):
+        call(daemon, "search_code", {"query": "x", "language": "pyton"})
+
+
+def test_path_keeps_to_a_glob(daemon: Daemon) -> None:
+    assert set(files(ask(daemon, "search_code", query="ship order", path="shop/order7.py"))) == {"order7.py"}
+
+
+def test_wait_fresh_s_waits_for_what_was_just_saved(daemon: Daemon, tree: Path) -> None:
+    write(tree / "net" / "fresh.py", "def quokka_count():\n    return 1\n")
+    assert files(ask(daemon, "search_code", query="quokka_count", wait_fresh_s=30))[0] == "fresh.py"
+
+
+def test_wait_fresh_s_is_handed_on(tmp_path: Path) -> None:
+    asked = {"coverage": {"lexical": 0.5}, "tiers": ["lexical"], "hits": []}
+    with FakeDaemon(tmp_path / "s", {"search": asked, "roots_list": {"roots": []}}) as fake:
+        answer = call(Daemon(fake.path), "search_code", {"query": "x", "wait_fresh_s": 0}).data
+        assert fake.asked("search")["wait_fresh_s"] == 0
+    assert answer["partial"] is True
+    assert answer["notes"] == ["Not everything is searchable yet: lexical 50 %.", NO_ROOTS]
+
+
+def test_max_chars_bounds_the_code_and_the_rest_is_on_the_next_page(daemon: Daemon, tree: Path) -> None:
+    write(
+        tree / "long.py",
+        "\n".join(f"def wombat_{i}(): return {i} * 'wombat burrow digging schedule'" for i in range(60)),
+    )
+    first = ask(daemon, "search_code", query="wombat burrow", max_chars=1000, limit=20, wait_fresh_s=30)
+    assert sum(len(hit["text"]) for hit in first["hits"]) <= 1200
+    assert first["hits"][-1]["truncated"]
+    assert first["next_offset"] == len(first["hits"])
+
+
+def test_a_hit_of_a_file_that_changed_is_called_stale(running: Home, daemon: Daemon, tree: Path) -> None:
+    running.ask("pause")
+    try:
+        write(tree / "web" / "cache.js", "function evictOldest() {}\n")
+        answer = call(daemon, "search_code", {"query": "evictOldest", "wait_fresh_s": 0, "root": str(tree / "web")})
+    finally:
+        running.ask("resume")
+    assert answer.data["stale"] == 1
+    assert answer.data["hits"][0]["fresh"] is False
+    assert "[stale: the file has changed since]" in answer.text
+
+
+def test_find_related_code_goes_by_lines(daemon: Daemon, tree: Path) -> None:
+    assert (
+        "retry.py" not in files(ask(daemon, "find_related_code", path=str(tree / "shop/order3.py"), start_line=1))[:3]
+    )
+    answer = ask(daemon, "find_related_code", path="shop/order3.py", start_line=1, end_line=3, limit=2)
+    assert [name.startswith("order") for name in files(answer)] == [True, True]
+    rest = ask(daemon, "find_related_code", path="shop/order3.py", start_line=1, end_line=3, limit=2, offset=2)
+    assert not set(files(answer)) & set(files(rest))
+
+
+def test_find_related_code_keeps_to_root_and_max_chars(daemon: Daemon, running: Home) -> None:
+    where = {"path": "net/retry.py", "start_line": 4, "end_line": 6}
+    assert set(files(ask(daemon, "find_related_code", **where, root=str(running.other)))) <= {"retry_notes.md"}
+    small = ask(daemon, "find_related_code", **where, max_chars=1000)
+    assert sum(len(hit["text"]) for hit in small["hits"]) <= 1200
+
+
+def test_find_related_code_refuses_lines_that_are_not_there(daemon: Daemon) -> None:
+    with pytest.raises(ToolError, match=r"line 900 is not in .*retry.py"):
+        call(daemon, "find_related_code", {"path": "net/retry.py", "start_line": 900})
+
+
+def test_symbol_is_found_where_it_is_defined_and_mentioned(daemon: Daemon) -> None:
+    answer = call(daemon, "find_implementations", {"symbol": "backoff_delay"})
+    assert files(answer.data, "definitions") == ["retry.py"]
+    assert "retry_notes.md" in files(answer.data, "mentions")
+    assert "Defined:" in answer.text
+    assert files(ask(daemon, "find_implementations", symbol="Sender.send"), "definitions") == ["retry.py"]
+
+
+def test_find_implementations_obeys_its_filters(daemon: Daemon, running: Home) -> None:
+    assert (
+        files(ask(daemon, "find_implementations", symbol="backoff_delay", root=str(running.other)), "definitions") == []
+    )
+    only = ask(daemon, "find_implementations", symbol="backoff_delay", language="markdown")
+    assert (files(only, "definitions"), files(only, "mentions")) == ([], ["retry_notes.md"])
+    one = ask(daemon, "find_implementations", symbol="backoff_delay", limit=1)
+    assert len(one["mentions"]) == 1
+    more = ask(daemon, "find_implementations", symbol="backoff_delay", limit=1, offset=1)
+    assert more["definitions"] == []
+    assert more["mentions"] != one["mentions"]
+    cut = ask(daemon, "find_implementations", symbol="backoff_delay", max_chars=1000)
+    assert sum(len(hit["text"]) for hit in cut["definitions"] + cut["mentions"]) <= 1200
+
+
+def test_a_symbol_nobody_knows_is_an_answer_not_an_error(daemon: Daemon) -> None:
+    answer = call(daemon, "find_implementations", {"symbol": "no_such_name_anywhere"})
+    assert answer.text == "Neither defined nor mentioned in the index."
+
+
+def test_get_context_shows_the_lines_and_what_encloses_them(daemon: Daemon, tree: Path) -> None:
+    answer = call(daemon, "get_context", {"path": str(tree / "net/retry.py"), "line": 15, "before": 1, "after": 2})
+    assert (answer.data["start_line"], answer.data["end_line"]) == (14, 17)
+    assert answer.data["text"].splitlines() == (tree / "net/retry.py").read_text().splitlines()[13:17]
+    assert "send" in answer.data["enclosing"]["symbol"]
+    assert f"{tree}/net/retry.py:14-17 in " in answer.text
+
+
+def test_get_context_gives_the_nearest_lines_where_not_all_fit(daemon: Daemon) -> None:
+    answer = ask(daemon, "get_context", path="long.py", line=30, before=29, after=30, max_chars=1000)
+    assert answer["truncated"]
+    assert answer["start_line"] > 1
+    assert answer["start_line"] < 30 < answer["end_line"]
+    assert "wombat_29" in answer["text"]
+    assert len(answer["text"]) <= 1000
+
+
+def test_index_status_tells_of_all_or_of_a_path(daemon: Daemon, running: Home) -> None:
+    whole = call(daemon, "index_status", {})
+    assert {root["path"] for root in whole.data["roots"]} == {str(running.tree), str(running.other)}
+    assert whole.data["path"] is None
+    one = call(daemon, "index_status", {"path": "net/retry.py"})
+    assert (one.data["path"]["state"], one.data["roots"][0]["path"]) == ("indexed", str(running.tree))
+    assert "retry.py: indexed" in one.text
+    assert ask(daemon, "index_status", path="/etc/passwd")["path"]["state"] == "outside"
+
+
+def test_reindex_path_queues_and_waits_if_asked(daemon: Daemon, tree: Path) -> None:
+    answer = call(daemon, "reindex_path", {"path": str(tree / "shop"), "wait_s": 30})
+    assert answer.data["queued"] == 12
+    assert answer.data["searchable"]
+    assert "searchable again" in answer.text
+    assert ask(daemon, "reindex_path", path="net/retry.py", wait_s=0)["searchable"] is False
+
+
+def test_reindex_path_says_when_it_takes_longer(running: Home, daemon: Daemon) -> None:
+    running.ask("pause")
+    try:
+        answer = ask(daemon, "reindex_path", path="net/retry.py", wait_s=0.1)
+    finally:
+        running.ask("resume")
+    assert answer["searchable"] is False
+    assert answer["notes"]
+
+
+OUTSIDE = [
+    ("find_related_code", {"start_line": 1}),
+    ("get_context", {"line": 1}),
+    ("reindex_path", {}),
+]
+
+
+@pytest.mark.parametrize(("tool", "more"), OUTSIDE)
+def test_a_path_outside_the_roots_is_refused_whatever_leads_there(
+    daemon: Daemon, tree: Path, tmp_path: Path, tool: str, more: dict[str, int]
+) -> None:
+    secret = write(tmp_path / "secret.py", "KEY = 'outside'\n")
+    link = tree / "link.py"
+    link.symlink_to(secret)
+    try:
+        for path in (
+            str(secret),
+            str(link),
+            "link.py",
+            f"{tree}/../{tmp_path.name}/secret.py",
+            f"{tree}/net/../../x.py",
+        ):
+            with pytest.raises(ToolError) as refused:
+                call(daemon, tool, {"path": path, **more})
+            assert "is in no root" in str(refused.value)
+            assert "outside" not in str(refused.value).replace(str(tmp_path), "")
+    finally:
+        link.unlink()
+
+
+def test_root_outside_the_roots_is_refused(daemon: Daemon) -> None:
+    for tool, more in (("search_code", {"query": "x"}), ("find_implementations", {"symbol": "x"})):
+        with pytest.raises(ToolError, match="is in no root"):
+            call(daemon, tool, {"root": "/etc", **more})
+
+
+def test_a_relative_path_in_two_folders_is_asked_back(daemon: Daemon, running: Home) -> None:
+    write(running.other / "net" / "retry.py", "x = 1\n")
+    try:
+        with pytest.raises(ToolError, match="is in several folders: name it absolute"):
+            call(daemon, "get_context", {"path": "net/retry.py", "line": 1})
+    finally:
+        (running.other / "net" / "retry.py").unlink()
+
+
+WRONG = [
+    ("search_code", {}, "missing required field `query`"),
+    ("search_code", {"query": ""}, r"`\$.query`"),
+    ("search_code", {"query": "x" * 2001}, r"`\$.query`"),
+    ("search_code", {"query": "x", "limit": 0}, r"`\$.limit`"),
+    ("search_code", {"query": "x", "limit": 51}, r"`\$.limit`"),
+    ("search_code", {"query": "x", "offset": -1}, r"`\$.offset`"),
+    ("search_code", {"query": "x", "max_chars": 1}, r"`\$.max_chars`"),
+    ("search_code", {"query": "x", "wait_fresh_s": 31}, r"`\$.wait_fresh_s`"),
+    ("search_code", {"query": "x", "colour": "red"}, "unknown field `colour`"),
+    ("find_related_code", {"path": "x", "start_line": 0}, r"`\$.start_line`"),
+    ("get_context", {"path": "x", "line": 1, "before": 1001}, r"`\$.before`"),
+    ("reindex_path", {"path": "x", "wait_s": 51}, r"`\$.wait_s`"),
+    ("reindex_path", {"path": "a\0b"}, "NUL"),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "said"), WRONG)
+def test_what_is_wrong_is_named(daemon: Daemon, tool: str, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(ToolError, match=said):
+        call(daemon, tool, arguments)
+
+
+def test_null_means_not_said_and_a_number_in_quotes_is_one(daemon: Daemon) -> None:
+    assert len(ask(daemon, "search_code", query="ship order", limit="2", root=None)["hits"]) == 2
+
+
+def test_every_parameter_is_described_and_every_schema_is_one_piece() -> None:
+    for tool in TOOLS.values():
+        takes, gives = schema_of(tool.takes), schema_of(tool.gives)
+        assert all(field["description"] for field in takes["properties"].values()), tool.name
+        assert (takes["type"], gives["type"], takes["additionalProperties"]) == ("object", "object", False)
+        assert "$ref" not in msgspec.json.encode([takes, gives]).decode()
+
+
+def test_a_name_that_is_not_utf8_reaches_the_agent_escaped(tmp_path: Path) -> None:
+    with FakeDaemon(tmp_path / "s", {"status": status(last_error="/caf\udce9 is damaged")}) as fake:
+        answer: Answer = call(Daemon(fake.path), "index_status", {})
+    assert answer.data["notes"][0] == "/caf\\udce9 is damaged"
+    answer.text.encode()
