@@ -27,6 +27,7 @@ COMMANDS = {
     "resume": "cli_lifecycle",
     "index": "cli_index",
     "reindex": "cli_index",
+    "touch": "cli_index",
     "search": "cli_search",
     "related": "cli_code",
     "symbols": "cli_code",

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ctx42d.daemon.cli_connection import ask, from_here, real_folder
+from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_output import emit, emit_json, notice
 from ctx42d.daemon.cli_render import hit_lines
@@ -30,7 +30,13 @@ JSON = click.option("--json", "as_json", is_flag=True, help="The answer as the d
 def related_command(place: str, k: int | None, root: str | None, as_json: bool) -> None:
     """Show code that resembles these lines, defines what they use, or uses what they define."""
     path, first, last = lines_of(place)
-    params = {"path": path, "start_line": first, "end_line": last, "k": k, "root": real_folder(root) if root else None}
+    params = {
+        "path": path,
+        "start_line": first,
+        "end_line": last,
+        "k": k,
+        "root": None if root is None else real_folder(root),
+    }
     answer = _ask("related", params)
     if as_json:
         emit_json(answer)
@@ -45,11 +51,16 @@ def related_command(place: str, k: int | None, root: str | None, as_json: bool) 
 @click.argument("name")
 @K
 @ROOT
+@click.option("--everywhere", is_flag=True, help="Don't put those in the root that you are in first.")
 @click.option("--lang", metavar="L", help="Only this language, such as python.")
 @JSON
-def symbols_command(name: str, k: int | None, root: str | None, lang: str | None, as_json: bool) -> None:
+def symbols_command(
+    name: str, k: int | None, root: str | None, lang: str | None, *, everywhere: bool, as_json: bool
+) -> None:
     """Show who defines NAME (`execute`, `Session.execute`), and who mentions it."""
-    answer = _ask("symbols", {"name": name, "k": k, "root": real_folder(root) if root else None, "lang": lang})
+    near = None if root is not None or everywhere else here()
+    params = {"name": name, "k": k, "root": None if root is None else real_folder(root), "lang": lang, "near": near}
+    answer = _ask("symbols", params)
     if as_json:
         emit_json(answer)
         return

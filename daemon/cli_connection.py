@@ -4,6 +4,7 @@ Covers the client for this user's socket, the time each kind of question may tak
 real paths that the daemon knows. Leaves the wire to `client.py`.
 """
 
+import contextlib
 import os
 from typing import Any
 
@@ -44,6 +45,13 @@ def real_place(typed: str) -> str:
     """
     folder, name = os.path.split(os.path.abspath(_typed(typed)))
     return os.path.join(os.path.realpath(folder), name)
+
+
+def here() -> str | None:
+    """Return the real path of the current folder; None: it is gone."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.realpath(os.getcwd())
+    return None
 
 
 def from_here(path: str) -> str:

@@ -1,4 +1,4 @@
-"""`ctx42d index` and `reindex`: index a folder now.
+"""`ctx42d index`, `reindex` and `touch`: index this now.
 
 Covers the one-shot: with the daemon that runs, or with one of our own that leaves when the work is done. Processes are
 `launch.py`, waiting is `cli_progress.py`, roots are `cli_roots.py`.
@@ -10,7 +10,7 @@ from contextlib import nullcontext
 import click
 
 from ctx42d.daemon.cli_connection import COUNT_SECONDS, ask, our_daemon, real_place
-from ctx42d.daemon.cli_exit import DONE
+from ctx42d.daemon.cli_exit import DONE, FAILED
 from ctx42d.daemon.cli_lifecycle import wait_visibly
 from ctx42d.daemon.cli_output import emit, notice
 from ctx42d.daemon.cli_render import count, percent
@@ -19,6 +19,7 @@ from ctx42d.daemon.cli_search import print_hits
 from ctx42d.daemon.cli_status import environment_notice
 from ctx42d.daemon.client import DaemonClient
 from ctx42d.daemon.launch import ephemeral, is_running
+from ctx42d.daemon.oneline import one_line
 
 
 @click.command("index")
@@ -57,6 +58,17 @@ def reindex_command(path: str) -> None:
     """Index PATH again, a file or a folder, whether or not it changed."""
     answer = ask("reindex", {"path": real_place(path)}, timeout=COUNT_SECONDS)
     emit(f"queued {count(answer['queued'], 'file')}")
+
+
+@click.command("touch")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+def touch_command(files: tuple[str, ...]) -> int:
+    """Index FILEs before everything else that waits."""
+    typed = {real_place(file): file for file in files}
+    answer = ask("touch", {"paths": list(typed)})
+    for left_out in answer["left_out"]:
+        notice(f"{one_line(typed[left_out['path']])} is left out: {one_line(left_out['reason'])}")
+    return FAILED if answer["left_out"] else DONE
 
 
 def _index(

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ctx42d.daemon.cli_connection import ask, from_here, real_folder
+from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_options import Seconds
 from ctx42d.daemon.cli_output import emit, emit_json, notice
@@ -22,6 +22,7 @@ PATIENCE_SECONDS = 30.0  # on top of what the question itself may wait for
 @click.argument("text", nargs=-1, required=True)
 @click.option("-k", "k", type=click.IntRange(1, 1000), metavar="N", help="At most so many hits.")
 @click.option("--root", metavar="R", help="Only this root, or the part of it below this folder.")
+@click.option("--everywhere", is_flag=True, help="Don't put the hits of the root that you are in first.")
 @click.option("--lang", metavar="L", help="Only this language, such as python.")
 @click.option("--path", "glob", metavar="GLOB", help="Only files whose path matches.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as the daemon gives it.")
@@ -36,6 +37,7 @@ def search_command(
         "query": " ".join(text),
         "k": options["k"],
         "root": None if root is None else real_folder(root),
+        "near": None if root is not None or options["everywhere"] else here(),
         "lang": options["lang"],
         "path": glob,
         "explain": options["explain"] or None,

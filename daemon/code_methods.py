@@ -71,7 +71,9 @@ class CodeMethods:
             )
         roots = self._engine.root_map
         folder = scope_folder("symbols", params.root, list(roots.values()))
-        scope = Scope(touched(folder, roots), known_language("symbols", params.lang))
+        near = self._engine.roots.of(real_path(params.near)) if params.near is not None else None
+        first = near.root_id if near else None
+        scope = Scope(touched(folder, roots), known_language("symbols", params.lang), first)
         return {
             "name": params.name,
             "definitions": self._hits(definitions(self._engine.database, name, scope, k)),

@@ -223,6 +223,7 @@ class Engine:
         Its view goes first: what is on its way from a worker finds no root and is dropped. What was committed before
         that is in the list, because the list is made under the writer's lock.
         """
+        outer = self.roots.around(root)
         self.watcher.remove_root(root.root_id)
         with self._following:
             self.views = {root_id: view for root_id, view in self.views.items() if root_id != root.root_id}
@@ -231,10 +232,16 @@ class Engine:
             for relpath in files:
                 self.store.remove(root.root_id, relpath)
             self.roots.drop(root.root_id)
+            if outer is None:  # nothing of it stays, nor of what its files once were: nobody knows which ones those are
+                self.store.collect_embedded()
         self.roots.save()
         self.follow_roots()
         self.follow_models()
-        if outer := self.roots.of(root.path):  # its files belong to the outer root again
+        if not self.deep_enabled:
+            self.store.collect_unembedded()
+        elif not self.stopping:
+            self.jobs.wake("deepen")  # it collects what has no deep row, when none is on its way
+        if outer is not None:  # its files belong to the outer root again
             self.roots.request_rescan([outer.root_id], "an inner root was removed")
             self.wake_scan()
         return len(files)

@@ -40,14 +40,17 @@ from ctx42d.daemon.params import (
     SearchParams,
     SymbolsParams,
     SyncParams,
+    TouchParams,
     VerifyParams,
 )
 from ctx42d.daemon.root_methods import RootMethods
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
+from ctx42d.daemon.touch import touch
 from ctx42d.daemon.why import why
 from ctx42d.indexer.damage import CorruptDatabase, is_damage
 from ctx42d.indexer.integrity import check_index, check_references, check_vectors
+from ctx42d.indexer.root_first import ask_first
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Query
 from ctx42d.indexer.verify import Problem, verify_root
@@ -76,6 +79,7 @@ class Methods:
             "pause": (NoParams, lambda _: self._pause(True)),
             "resume": (NoParams, lambda _: self._pause(False)),
             "reindex": (PathParams, self._reindex),
+            "touch": (TouchParams, lambda params: touch(engine, params.paths)),
             "verify": (VerifyParams, self._verify),
             "why": (PathParams, self._why),
             "related": (RelatedParams, code.related),
@@ -111,7 +115,8 @@ class Methods:
         wait_ms = self._wait_deep_ms if params.wait_deep_ms is None else _seconds("wait_deep_ms", params.wait_deep_ms)
         query = Query(params.query, k, folder, language, params.path, max(0.0, wait_ms) / 1000)
         self._engine.jobs.wake_in("housekeeping", HOUSEKEEPING_S)  # a worker may start, and memory be taken
-        answer = self._engine.search.ask(query, self._engine.root_map)
+        first = self._engine.roots.of(real_path(params.near)) if params.near is not None else None
+        answer = ask_first(self._engine.search, query, first, self._engine.root_map)
         labels = {root.model: self._engine.models.label(root.bundle) for root in self._engine.root_map.values()}
         models = {labels.get(model, model): took_part for model, took_part in answer.models.items()}
         return {

@@ -18,13 +18,14 @@ class NoParams(Params, frozen=True):
 
 
 class SearchParams(Params, frozen=True):
-    """A question, its filters, and how long to wait for what."""
+    """A question, its filters, whose hits come first (`near`: a folder), and how long to wait for what."""
 
     query: str
     k: int | None = None
     root: str | None = None
     lang: str | None = None
     path: str | None = None
+    near: str | None = None
     explain: bool = False
     wait_fresh_s: float | None = None
     wait_deep_ms: float | None = None
@@ -41,6 +42,12 @@ class PathParams(Params, frozen=True):
     """One path."""
 
     path: str
+
+
+class TouchParams(Params, frozen=True):
+    """Files."""
+
+    paths: list[str]
 
 
 class VerifyParams(Params, frozen=True):
@@ -68,12 +75,13 @@ class RelatedParams(Params, frozen=True):
 
 
 class SymbolsParams(Params, frozen=True):
-    """A name (`execute`, `Session.execute`), how many hits of each kind, and their filters."""
+    """A name (`execute`, `Session.execute`), how many hits of each kind, their filters, and whose come first."""
 
     name: str
     k: int | None = None
     root: str | None = None
     lang: str | None = None
+    near: str | None = None
 
 
 class ContextParams(Params, frozen=True):

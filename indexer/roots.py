@@ -87,6 +87,11 @@ class Roots:
         """The innermost root that holds an absolute path."""
         return max((root for root in self.all() if root.holds(path)), key=lambda root: len(root.path), default=None)
 
+    def around(self, inner: Root) -> Root | None:
+        """The innermost root that another one lies in."""
+        holding = [root for root in self.all() if root.path != inner.path and root.holds(inner.path)]
+        return max(holding, key=lambda root: len(root.path), default=None)
+
     def add(self, path: bytes, bundle: bytes = b"") -> Root:
         """Add a root (real path), with the bundle it is to be read with, and ask for its first scan."""
         with self._database.transaction(durable=True) as connection:

@@ -116,6 +116,15 @@ class Store(KnownFiles):
                 [(root_id, relpath) for relpath in relpaths],
             )
 
+    def want(self, root_id: int, relpath: bytes) -> None:
+        """Have what a file's chunks still lack embedded next."""
+        with self.transaction() as connection:
+            connection.execute(
+                "UPDATE vectors SET wanted_at = ?1 WHERE deep IS NULL AND id IN (SELECT c.vector_id FROM chunks c"
+                " JOIN files f ON f.id = c.file_id WHERE f.root_id = ?2 AND f.relpath = ?3)",
+                (time.time(), root_id, relpath),
+            )
+
     def without_deep(self, limit: int, model: str = OWN) -> list[Pending]:
         """Texts that wait for their deep vector by a model, most recently wanted first."""
         query = """
@@ -156,6 +165,17 @@ class Store(KnownFiles):
                 "DELETE FROM vectors"
                 " WHERE wanted_at < ? AND NOT EXISTS (SELECT 1 FROM chunks WHERE vector_id = vectors.id)",
                 (older_than,),
+            ).rowcount
+
+    def collect_embedded(self) -> int:
+        """Delete vectors that no chunk has, however lately, and whose deep row is done; return how many.
+
+        One that isn't may be on its way from a worker: `collect_unembedded` deletes it when nothing is.
+        """
+        with self.transaction() as connection:
+            return connection.execute(
+                "DELETE FROM vectors WHERE (deep IS NOT NULL OR deep_error IS NOT NULL)"
+                " AND NOT EXISTS (SELECT 1 FROM chunks WHERE vector_id = vectors.id)"
             ).rowcount
 
     def collect_unembedded(self) -> int:

@@ -115,7 +115,9 @@ def test_hits_are_lines_that_editors_jump_to(shell, daemon, tmp_path, monkeypatc
         "/elsewhere/notes.md:7: How to send [stale: changed since it was indexed]\n",
         "",
     )
-    assert daemon.asked("search") == {"query": "send a request"}
+    assert daemon.asked("search") == {"query": "send a request", "near": here}
+    shell("search", "--everywhere", "send")
+    assert daemon.asked("search") == {"query": "send"}
 
 
 def test_options_become_parameters_and_folders_real_paths(shell, daemon, tmp_path):
