@@ -10,7 +10,7 @@ import click
 from ctx42d.daemon.cli_connection import our_daemon, our_paths
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_output import emit, emit_json, notice
-from ctx42d.daemon.client import ClientError
+from ctx42d.daemon.client import ClientError, NoDaemon
 from ctx42d.daemon.config import ENVIRONMENT, Config, ConfigError, load, shown
 
 
@@ -48,7 +48,7 @@ def get_setting(key: str) -> None:
 @click.argument("key")
 @click.argument("value")
 def set_setting(key: str, value: str) -> None:
-    """Write KEY = VALUE into the user's file. It is read when the daemon starts."""
+    """Write KEY = VALUE into the user's file. A running daemon takes over what it can."""
     from ctx42d.daemon.config_edit import set_value
 
     path = our_paths().config_file
@@ -59,8 +59,7 @@ def set_setting(key: str, value: str) -> None:
     emit(f"{key} = {shown(written)} in {path}")
     if (variable := ENVIRONMENT.get(key)) and os.environ.get(variable):
         notice(f"{variable}={os.environ[variable]} in the environment wins over it.")
-    if _daemon_runs():
-        notice("The running daemon obeys it after `ctx42d restart`.")
+    _tell_daemon(key)
 
 
 def _loaded() -> Config:
@@ -70,10 +69,17 @@ def _loaded() -> Config:
         raise click.ClickException(str(error)) from None
 
 
-def _daemon_runs() -> bool:
+def _tell_daemon(key: str) -> None:
+    """Have a running daemon read it, and say whether it is obeyed already."""
     try:
         with our_daemon() as client:
-            client.call("status")
-    except ClientError:
-        return False
-    return True
+            done = client.call("reload")
+    except NoDaemon:
+        return
+    except ClientError as error:  # one of another version, or a file that it refuses elsewhere
+        notice(f"The running daemon obeys it after `ctx42d restart` ({error}).")
+        return
+    if key in done["after_restart"]:
+        notice("The running daemon obeys it after `ctx42d restart`.")
+    elif key in done["applied"]:
+        notice("The running daemon obeys it from now on.")

@@ -39,11 +39,11 @@ class CodeMethods:
     """What is known of code of one engine."""
 
     def __init__(self, engine: Engine, default_k: int) -> None:
-        self._engine, self._default_k = engine, default_k
+        self._engine, self.default_k = engine, default_k
 
     def related(self, params: RelatedParams) -> dict[str, Any]:
         """Code that belongs to lines of a file: what resembles them, defines what they use, uses what they define."""
-        k = hits_wanted("related", params.k, self._default_k)
+        k = hits_wanted("related", params.k, self.default_k)
         first, last = params.start_line, params.start_line if params.end_line is None else params.end_line
         path, root, known, pieces = self._file("related", params.path)
         _check_line("related", path, first, pieces)
@@ -63,7 +63,7 @@ class CodeMethods:
 
     def symbols(self, params: SymbolsParams) -> dict[str, Any]:
         """Who defines a name, and who mentions it."""
-        name, k = Name.parse(params.name), hits_wanted("symbols", params.k, self._default_k)
+        name, k = Name.parse(params.name), hits_wanted("symbols", params.k, self.default_k)
         if not name.term:
             raise MethodError(
                 f"symbols: {params.name!r:.60} is no name: give one identifier, such as execute or Session.execute",

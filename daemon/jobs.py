@@ -71,6 +71,10 @@ class Jobs:
             if (planned := job.handle.next_run_time) is not None:
                 self._plan(name, planned + timedelta(seconds=step_s))
 
+    def under_way(self) -> dict[str, int]:
+        """The jobs that are running, each with its thread as the kernel numbers it."""
+        return {name: thread for name, job in self._jobs.items() if (thread := job.thread)}
+
     def stop(self) -> None:
         """Start no more runs and wait for those that are running.
 
@@ -100,6 +104,7 @@ class _Job:
         self._name, self._run, self._failed, self._succeeded = name, run, failed, succeeded
         self._lock = threading.Condition()
         self._asked = self._running = self._stopped = False
+        self.thread = 0  # which runs it now
 
     def ask(self) -> bool:
         """Ask for a run; True: nobody is running who would see it."""
@@ -125,6 +130,7 @@ class _Job:
             if self._running or self._stopped:
                 return
             self._running = True
+        self.thread = threading.get_native_id()
         while True:
             with self._lock:
                 self._asked = False
@@ -136,6 +142,6 @@ class _Job:
                 self._succeeded(self._name)
             with self._lock:
                 if not self._asked or self._stopped:
-                    self._running = False
+                    self._running, self.thread = False, 0
                     self._lock.notify_all()
                     return

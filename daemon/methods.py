@@ -28,6 +28,7 @@ from ctx42d.daemon.arguments import (
 )
 from ctx42d.daemon.chores import HOUSEKEEPING_S
 from ctx42d.daemon.code_methods import CodeMethods
+from ctx42d.daemon.config import ConfigError
 from ctx42d.daemon.engine import Engine
 from ctx42d.daemon.hit_answer import hit_answer
 from ctx42d.daemon.params import (
@@ -43,6 +44,7 @@ from ctx42d.daemon.params import (
     TouchParams,
     VerifyParams,
 )
+from ctx42d.daemon.reload import Reloaded
 from ctx42d.daemon.root_methods import RootMethods
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
@@ -63,10 +65,19 @@ MOST_WAIT = 86_400  # a day in seconds; in milliseconds a minute and a half
 class Methods:
     """The methods of one engine."""
 
-    def __init__(self, engine: Engine, shut_down: Callable[[], None], *, default_k: int, wait_deep_ms: float) -> None:
-        self._engine, self._shut_down = engine, shut_down
-        self._default_k, self._wait_deep_ms = default_k, wait_deep_ms
+    def __init__(
+        self,
+        engine: Engine,
+        shut_down: Callable[[], None],
+        reload: Callable[[], Reloaded] = lambda: Reloaded((), ()),
+        *,
+        default_k: int,
+        wait_deep_ms: float,
+    ) -> None:
+        self._engine, self._shut_down, self._reload = engine, shut_down, reload
         self._status, roots, code = Status(engine), RootMethods(engine), CodeMethods(engine, default_k)
+        self._code = code
+        self.set_defaults(default_k=default_k, wait_deep_ms=wait_deep_ms)
         self._methods: dict[str, tuple[type[Params], Callable[[Any], dict[str, Any]]]] = {
             "status": (NoParams, lambda _: self._status.status()),
             "progress": (NoParams, lambda _: self._status.progress()),
@@ -85,8 +96,14 @@ class Methods:
             "related": (RelatedParams, code.related),
             "symbols": (SymbolsParams, code.symbols),
             "context": (ContextParams, code.context),
+            "reload": (NoParams, self._take_over),
             "shutdown": (NoParams, self._shutdown),
         }
+
+    def set_defaults(self, *, default_k: int, wait_deep_ms: float) -> None:
+        """Set what a question gets that doesn't say."""
+        self._default_k, self._wait_deep_ms = default_k, wait_deep_ms
+        self._code.default_k = default_k
 
     def call(self, name: str, params: object) -> dict[str, Any]:
         """Call a method. Raises KeyError for an unknown one, MethodError otherwise."""
@@ -203,6 +220,13 @@ class Methods:
 
     def _why(self, params: PathParams) -> dict[str, Any]:
         return why(self._engine, real_path(params.path, last=False))
+
+    def _take_over(self, _: NoParams) -> dict[str, Any]:
+        try:
+            done = self._reload()
+        except ConfigError as error:
+            raise MethodError(str(error)) from None
+        return {"applied": list(done.applied), "after_restart": list(done.after_restart)}
 
     def _shutdown(self, _: NoParams) -> dict[str, Any]:
         # A moment later, so that the answer goes out before the socket is closed.

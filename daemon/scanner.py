@@ -36,6 +36,7 @@ class Scanner:
     ) -> None:
         self._roots, self._views, self._store, self._queue, self._watching = roots, views, store, queue, watching
         self.scanning: bytes | None = None
+        self.looked = 0  # at how many folders, all scans together
         self.begun: Counter[int] = Counter()  # by root: how many scans were begun
         self.finished: dict[int, int] = {}  # by root: which of them came to its end last
 
@@ -89,14 +90,17 @@ class Scanner:
             on_their_way = self._queue.leased(root.root_id, start)
         known = {**dict.fromkeys(on_their_way, ON_ITS_WAY), **known}
         self._watching.begin(root.root_id, start)
-        watch = functools.partial(self._watching.watch, root.root_id)
-        found = compare(view.selector, root.path, known, watch, start)
+        found = compare(view.selector, root.path, known, functools.partial(self._look, root.root_id), start)
         self._watching.end(root.root_id, start)
         with self._store.database.lock:  # what was looked at since may have gone again before its folder was watched
             since = self._store.paths_below(root.root_id, start).union(self._queue.leased(root.root_id, start))
         found.dirty += since.difference(known, found.dirty)
         self._enqueue(root.root_id, [*found.dirty, *found.gone])
         return found
+
+    def _look(self, root_id: int, reldir: bytes) -> None:
+        self.looked += 1
+        self._watching.watch(root_id, reldir)
 
     def _enqueue(self, root_id: int, changed: list[bytes]) -> None:
         for start in range(0, len(changed), ENQUEUE_AT_ONCE):

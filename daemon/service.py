@@ -15,12 +15,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import argparse
 import contextlib
 import errno
+import faulthandler
 import fcntl
 import logging
 import signal
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,10 +32,13 @@ from ctx42d.daemon.ceiling import make_memory
 from ctx42d.daemon.config import Config, ConfigError, load
 from ctx42d.daemon.control import Control
 from ctx42d.daemon.engine import Engine
+from ctx42d.daemon.heartbeat import Heartbeat, watchdog_seconds
 from ctx42d.daemon.methods import SHUTDOWN_AFTER_S, Methods
-from ctx42d.daemon.notify import notify
+from ctx42d.daemon.notify import listens, notify
 from ctx42d.daemon.paths import Paths, make_private, resolve
+from ctx42d.daemon.reload import Reload
 from ctx42d.daemon.version import VERSION
+from ctx42d.daemon.vitals import Vitals
 from ctx42d.indexer.bundle import BundleError
 from ctx42d.indexer.damage import distrust, is_damage
 from ctx42d.memory.config import MemoryConfigError
@@ -41,6 +46,7 @@ from ctx42d.memory.config import MemoryConfigError
 log = logging.getLogger("ctx42d.service")
 
 AGAIN = b"a"  # no number of a signal that is handled
+RELOAD = bytes([signal.SIGHUP])
 
 
 class StartRefused(Exception):
@@ -54,9 +60,10 @@ class StopRequest:
     kernel happened to interrupt that very thread; the byte for the wake-up descriptor is written by any of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, hangup_reloads: bool) -> None:
+        """`hangup_reloads`: SIGHUP asks for nothing but the configuration; else for the end, as from a terminal."""
         self._read, self._write = os.pipe()
-        self._asked = b""
+        self._asked, self._nothing = b"", AGAIN + (RELOAD if hangup_reloads else b"")
         os.set_blocking(self._write, False)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -70,16 +77,17 @@ class StopRequest:
         """Ask for the end, and for a new beginning unless somebody wants the end for good."""
         self._note(AGAIN)
 
-    def wait(self) -> None:
-        """Wait until somebody asks."""
+    def wait(self) -> bool:
+        """Wait until somebody asks; False: only for the configuration to be read again."""
         self._asked = os.read(self._read, 1)
+        return self._asked != RELOAD or RELOAD not in self._nothing
 
     def is_for_good(self) -> bool:
         """Whether anybody, up to now, asked for the end and nothing else."""
         os.set_blocking(self._read, False)
         with contextlib.suppress(BlockingIOError):
             self._asked += os.read(self._read, 4096)
-        return bool(self._asked.strip(AGAIN))
+        return bool(self._asked.strip(self._nothing))
 
     def _note(self, what: bytes) -> None:
         with contextlib.suppress(BlockingIOError):  # full of requests already
@@ -105,8 +113,10 @@ def main() -> int:
         _prepare(paths)
         to_stderr = arguments.foreground or logs.under_service_manager(os.environ)
         logs.setup(logs.LogSettings(**config.section("log")), paths.log_file, to_stderr)
+        if to_stderr:  # where every thread was when the watchdog's patience ended
+            faulthandler.enable()
         with _the_only_one(paths):
-            again = _run(paths, config, ephemeral=arguments.ephemeral)
+            again = _run(paths, config, ephemeral=arguments.ephemeral, to_stderr=to_stderr)
         if again:  # a new process: no thread and no page of the damaged index is left over
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
     except (StartRefused, ConfigError, MemoryConfigError, BundleError) as refusal:
@@ -118,9 +128,9 @@ def main() -> int:
     return 0
 
 
-def _run(paths: Paths, config: Config, *, ephemeral: bool) -> bool:
+def _run(paths: Paths, config: Config, *, ephemeral: bool, to_stderr: bool) -> bool:
     """Serve until told to stop; True: the daemon has to start again, to build a damaged index anew."""
-    stop = StopRequest()
+    stop = StopRequest(hangup_reloads=not os.isatty(0))
     if ephemeral:
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     try:
@@ -130,21 +140,41 @@ def _run(paths: Paths, config: Config, *, ephemeral: bool) -> bool:
             raise
         distrust(paths.database, str(error))
         return True
-    search = config.section("search")
-    methods = Methods(engine, stop.ask, default_k=search["default_k"], wait_deep_ms=search["wait_deep_ms"])
+
+    def obey(config: Config) -> None:
+        logs.setup(logs.LogSettings(**config.section("log")), paths.log_file, to_stderr)
+        methods.set_defaults(**config.section("search"))
+        engine.idle_s = config.value("worker.idle_seconds")
+
+    reload = Reload(config, lambda: load(paths.config_file), obey)
+    methods = Methods(engine, stop.ask, reload, **config.section("search"))
     control = Control(paths.socket, methods.call)
+    heartbeat = Heartbeat(Vitals(engine, paths.socket), lambda: len(engine.root_map), watchdog_seconds(os.environ))
     engine.start_again = lambda: threading.Timer(SHUTDOWN_AFTER_S, stop.ask_again).start()
     engine.start()
     control.start()
     log.info("ctx42d %s, pid %d, at %s", VERSION, os.getpid(), paths.socket)
-    notify("READY=1")
-    stop.wait()
-    notify("STOPPING=1")
+    if listens(os.environ):
+        heartbeat.start()
+    while not stop.wait():
+        _reload(reload)
+    notify("STOPPING=1\nSTATUS=finishing the batch in hand")
+    heartbeat.close()
     engine.stopping = True
     control.close()
     engine.stop()
     log.info("stopped")
     return not stop.is_for_good()
+
+
+def _reload(reload: Reload) -> None:
+    """Take over the configuration as it is now; one that is refused changes nothing, and is said."""
+    notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    try:
+        log.info("the configuration was read again: %s", reload())
+    except (ConfigError, OSError) as refusal:
+        log.error("the configuration stays as it was: %s", refusal)
+    notify("READY=1")
 
 
 def _prepare(paths: Paths) -> None:

@@ -98,7 +98,7 @@ def test_a_value_that_is_not_allowed_leaves_the_file_untouched(home, shell, key,
 def test_config_set_makes_private_folders_and_says_what_is_still_to_do(home, shell, monkeypatch):
     monkeypatch.setenv("CTX42D_HOME", str(home / "deep/down"))
     monkeypatch.setenv("MEMORY_PROFILE", "auto")
-    with FakeDaemon(home / "deep/down/ctx42d.sock", {"status": status()}):
+    with FakeDaemon(home / "deep/down/ctx42d.sock", {"reload": {"applied": [], "after_restart": ["memory.profile"]}}):
         _, _, err = shell("config", "set", "memory.profile", "conservative")
     assert err.splitlines() == [
         "MEMORY_PROFILE=auto in the environment wins over it.",
@@ -106,6 +106,20 @@ def test_config_set_makes_private_folders_and_says_what_is_still_to_do(home, she
     ]
     written = home / "deep/down/config.toml"
     assert stat.S_IMODE(written.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"applied": ["search.default_k"], "after_restart": []}, "The running daemon obeys it from now on."),
+        ({"applied": [], "after_restart": ["search.default_k"]}, "The running daemon obeys it after `ctx42d restart`."),
+        ({"applied": [], "after_restart": []}, None),
+    ],
+)
+def test_config_set_has_the_daemon_take_over_what_it_can(home, shell, answer, said):
+    with FakeDaemon(home / "ctx42d.sock", {"reload": answer}) as daemon:
+        err = shell("config", "set", "search.default_k", "5")[2]
+    assert (err.strip() or None, [method for method, _ in daemon.calls]) == (said, ["reload"])
 
 
 def test_logs_prints_the_last_lines_from_before_a_turn_too(home, shell):
