@@ -57,7 +57,7 @@ def advise(config: MemoryConfig, stats: MemoryStats, share_above_warning: float)
         *_machine(config, stats),
         *_ceiling(config, stats, share_above_warning),
         *_leak(stats),
-        *_predictions(stats),
+        *_predictions(config, stats),
     )
 
 
@@ -107,8 +107,10 @@ def _leak(stats: MemoryStats) -> Iterator[str]:
     yield f"{what} rises by {rise:.0f} MB an hour, for {_span(trend.span_seconds)} now: {remedy}"
 
 
-def _predictions(stats: MemoryStats) -> Iterator[str]:
+def _predictions(config: MemoryConfig, stats: MemoryStats) -> Iterator[str]:
     seen = stats.prediction
+    if stats.peak_bytes < config.admission_bytes:  # far from the ceiling nothing follows from it
+        return
     if seen.predictions >= MANY_PREDICTIONS and seen.under > TOO_LOW_SHARE:
         yield (
             f"{seen.under * 100:.0f} % of {seen.predictions} batches needed far more than predicted: "
