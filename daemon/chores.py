@@ -69,8 +69,10 @@ class Chores:
         """Whether nothing may be indexed now: as above, or the rest of the machine needs its memory."""
         if self._stop_working():
             return True
-        if self._engine.memory.recent_pressure().outside:
+        pressure = self._engine.memory.recent_pressure()
+        if pressure.outside:
             self._held_up = True
+            self._follow_outside(pressure)
             self._come_back("housekeeping", HOUSEKEEPING_S)  # which sees when it is over
             return True
         return False

@@ -45,6 +45,7 @@ from ctx42d.memory.manager import MemoryManager
 
 log = logging.getLogger("ctx42d.engine")
 
+REBUILT = "rebuilt"  # a note that is to be read, while nothing is wrong any more
 REBUILDS_APART_S = 600.0  # an index that is damaged again sooner than this lies on a bad disk: no loop
 
 
@@ -295,6 +296,6 @@ class Engine:
             return Database(path)
         except CorruptDatabase as problem:
             aside = move_aside(path)
-            self.notes["database"] = f"{problem}; it was moved to {aside.name} and the index is being rebuilt"
-            log.error("%s", self.notes["database"])
+            self.notes[REBUILT] = f"{problem}; it was moved to {aside.name}, and a new one is built from the disk"
+            log.error("%s", self.notes[REBUILT])
             return Database(path)

@@ -162,10 +162,11 @@ class Methods:
         except SyncFailed as error:
             raise MethodError(f"sync: {error}") from None
         if not done:
-            pending = self._engine.queue.counts().pending
-            raise MethodError(
-                f"sync: not everything is searchable after {params.timeout_s:g} s ({pending} files left)", TIMED_OUT
-            )
+            pending, notes = self._engine.queue.counts().pending, self._engine.notes
+            left = f"{pending} file{'' if pending == 1 else 's'} left"
+            held_up = notes.get("outside") or notes.get("disk")
+            because = f"{left}: {held_up}" if held_up else left
+            raise MethodError(f"sync: not everything is searchable after {params.timeout_s:g} s ({because})", TIMED_OUT)
         away = [root.note for root in self._engine.roots.all() if root.note]
         return {"synced": True, "waited_ms": round((time.monotonic() - began) * 1000, 1), "away": away}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from ctx42d.daemon.config import ENVIRONMENT
-from ctx42d.daemon.engine import Engine
+from ctx42d.daemon.engine import REBUILT, Engine
 from ctx42d.daemon.memory_status import mb, memory_figures
 from ctx42d.daemon.version import VERSION
 from ctx42d.indexer.roots import Root
@@ -71,7 +71,11 @@ class Status:
             return "stopping"
         if engine.paused:
             return "paused"
-        if engine.notes or engine.models.problems() or any(root.note for root in engine.root_map.values()):
+        if (
+            set(engine.notes) - {REBUILT}
+            or engine.models.problems()
+            or any(root.note for root in engine.root_map.values())
+        ):
             return "degraded"
         if self._owed():
             return "starting" if any(r.scanned_at is None for r in engine.root_map.values()) else "indexing"

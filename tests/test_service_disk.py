@@ -110,7 +110,8 @@ def test_a_damaged_index_is_moved_aside_and_made_again_with_the_roots_kept(tmp_p
         assert len([name for name in aside if not name.endswith(("-wal", "-shm"))]) == 1
         (note,) = home.json("status")["notes"]
         assert f"{home.database} is damaged" in note
-        assert f"moved to {min(aside)} " in note
+        assert f"moved to {min(aside)}, and a new one is built from the disk" in note
+        assert home.json("status")["state"] == "idle", "it was built: nothing is wrong any more"
         assert home.ok("restart")
         assert home.json("status")["notes"] == []
 

@@ -77,6 +77,11 @@ def test_another_programs_hunger_pauses_the_bulk_work_and_its_end_resumes_it(tmp
         assert home.ask("status")["workers"]["starts"] == starts, "and starts no worker"
         assert home.ask("progress")["deep_done"] == done
         assert home.ask("status")["queue"]["pending"] == 1
+        late = home("sync", "--timeout", "0.2")
+        assert (late.code, "after 0.2 s (1 file left: indexing waits for other programs' memory: " in late.err) == (
+            1,
+            True,
+        )
 
         eater.end()
         wait_until(lambda: not home.ask("status")["memory"]["outside"], within_s=20)
