@@ -202,7 +202,7 @@ class Methods:
             below = _below(root, path) if path is not None else b""
             count, found = verify_root(self._engine.store, root.root_id, root.path, selector, below)
             checked, problems = checked + count, problems + found
-        if path is not None and not checked and not os.path.lexists(path):
+        if path is not None and not (checked or problems) and not os.path.lexists(path):
             raise MethodError(f"verify: {params.path} does not exist, and nothing of it is in the index")
         wrong = self._check_index() if params.index else check_references(self._engine.database)
         differs = [{"path": str(self._engine.database.path), "problem": what} for what in wrong]

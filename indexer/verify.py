@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ctx42d.indexer.known_files import KnownFile
 from ctx42d.indexer.passages import HASH_BYTES
+from ctx42d.indexer.reconcile import RootUnavailable, check_available
 from ctx42d.indexer.selection import Selector
 from ctx42d.indexer.store import Store
 
@@ -26,8 +27,16 @@ class Problem:
 
 
 def verify_root(store: Store, root_id: int, root: bytes, selector: Selector, below: bytes) -> tuple[int, list[Problem]]:
-    """Compare one root, or a folder or file of it, with the index. Returns (files checked, problems)."""
-    known = {path: file for path, file in store.known_below(root_id).items() if _inside(path, below)}
+    """Compare one root, or a folder or file of it, with the index. Returns (files checked, problems).
+
+    A root that is away is one problem, not one for each of its files.
+    """
+    rows = store.known_below(root_id)
+    try:
+        check_available(root, expects_files=bool(rows))
+    except RootUnavailable as away:
+        return 0, [Problem(root, str(away).removeprefix(f"{os.fsdecode(root)} "))]
+    known = {path: file for path, file in rows.items() if _inside(path, below)}
     checked, problems = 0, []
     for relpath in _files(selector, below):
         if not _inside(relpath, below):

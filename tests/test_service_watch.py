@@ -199,6 +199,9 @@ def test_a_root_that_is_replaced_keeps_its_rows_over_a_kill_and_recovers_by_itse
         wait_until(lambda: home.ask("status")["roots"][0]["note"])
         home.sync()
         assert home.naming("topic1_step_1")
+        verdict = home("verify")
+        assert (verdict.code, len(verdict.lines)) == (1, 1), "one difference, not one a file"
+        assert verdict.lines[0].startswith(f"{tree}: ")
         if tree.is_dir() and not tree.is_symlink():
             tree.rmdir()
         else:
