@@ -227,6 +227,17 @@ def test_edits_that_nobody_could_hear_are_found_after_a_kill(tmp_path):
         assert (home.naming("unheard_step_1") != [], home.naming("topic1_step_1")) == (True, [])
 
 
+def test_an_edit_that_no_event_tells_of_is_found_by_the_regular_comparison(tmp_path):
+    tree, name_outside = tree_of_folders(tmp_path / "tree", 2), tmp_path / "linked.py"
+    name_outside.hardlink_to(tree / "package1" / "one.py")
+    with service(tmp_path / "home", NO_DEEP + "[watch]\nreconcile_interval_minutes = 0.1\n") as home:
+        home.ok("up", tree)
+        with name_outside.open("a") as file:  # the kernel tells those who watch the other name nothing
+            file.write(module("unheard"))
+        wait_until(lambda: home.naming("unheard_step_1"), within_s=30)
+        assert "(interval): 2 files, " in home.log
+
+
 def test_a_lost_folder_of_cookies_is_no_lost_sync(tmp_path):
     tree = tree_of_folders(tmp_path / "tree", 2)
     with service(tmp_path / "home", NO_DEEP) as home:
