@@ -18,7 +18,8 @@ from ctx42d.daemon.cli_render import count
 from ctx42d.daemon.cli_roots import BUNDLE, add_roots, folders_to_add
 from ctx42d.daemon.cli_status import environment_notice
 from ctx42d.daemon.client import DaemonClient, NoDaemon
-from ctx42d.daemon.launch import ensure_running, stop
+from ctx42d.daemon.doctor import check_config
+from ctx42d.daemon.launch import ensure_running, is_running, stop
 
 GOES_ON = "The daemon goes on in the background: `ctx42d status` tells how far it is, `ctx42d down` stops it."
 WAS_STOPPED = "Interrupted: what is indexed so far is kept, and the same command goes on from there."
@@ -75,6 +76,9 @@ def down_command() -> None:
 def restart_command() -> None:
     """Stop the daemon if it is running, and start it with the configuration and environment of now."""
     with our_daemon() as client:
+        found = check_config(our_paths().config_file, os.environ)
+        if found.level == "error" and is_running(client):
+            raise click.ClickException(f"{found.text}; the daemon goes on as it was")
         _stopped(client)
         ensure_running(client)
         emit(f"running (pid {client.call('status')['pid']})")

@@ -96,6 +96,20 @@ def test_restart_replaces_the_process_and_passes_the_environment_on(home, shell,
     assert shell("up")[2] == ""
 
 
+def test_a_restart_that_would_be_refused_leaves_the_daemon_as_it_is(home, shell, service, monkeypatch):
+    service("good")
+    shell("up")
+    (home / "config.toml").write_text("[memory]\nmax_mb = 12\n")
+    code, _, err = shell("restart")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "config.toml, line 2: `memory.max_mb` is 12, allowed is 200 to " in err
+    assert err.endswith("; the daemon goes on as it was\n")
+    (home / "config.toml").unlink()
+    monkeypatch.setenv("MEMORY_PROFILE", "huge")
+    assert 'MEMORY_PROFILE is "huge"' in shell("restart")[2]
+    assert [process_alive(pid) for pid in pids(home)] == [True]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel has to tell who is at the socket's other end")
 def test_a_daemon_that_cannot_read_its_index_is_stopped_and_restarted_all_the_same(home, shell, service):
     service("good")
