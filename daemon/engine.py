@@ -38,7 +38,7 @@ from ctx42d.indexer.selection import SelectionSettings, Selector
 from ctx42d.indexer.static import STATIC_DIMS, StaticTable
 from ctx42d.indexer.store import Store
 from ctx42d.indexer.tiling import CHUNKER_VERSION
-from ctx42d.indexer.words import TOKENIZER_VERSION
+from ctx42d.indexer.words import LEXICAL_VERSION, TOKENIZER_VERSION
 from ctx42d.indexer.worker_process import worker_command
 from ctx42d.indexer.worker_slot import WorkerSettings
 from ctx42d.memory.manager import MemoryManager
@@ -76,7 +76,7 @@ class Engine:
         signature = {
             "deep": manifest.deep_digest,
             "static": table.digest,
-            "tokens": str(TOKENIZER_VERSION),
+            "tokens": f"{TOKENIZER_VERSION}/{LEXICAL_VERSION}",
             "chunks": f"{CHUNKER_VERSION}/{max_chars}",
             "selection": repr(self.selection),
         }

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ctx42d.indexer.stems import stem
 from ctx42d.indexer.words import tokens
 
 MOST_CHARS = 4000
@@ -26,6 +27,7 @@ STOP_WORDS = frozenset(
     was we were what when where which who whose why will with would you your
     """.split()  # noqa: SIM905 a list of words reads as words
 )
+_STOP_STEMS = frozenset(map(stem, STOP_WORDS))
 _IDENTIFIER = re.compile(r"[^\W\d]\w*(?:(?:\.|::|#|->)[^\W\d]\w*)*")
 _LOOKS_LIKE_CODE = re.compile(r"[^\W_]_+[^\W_]|[a-z0-9][A-Z]|[A-Z]{2}[a-z]|^_|\d[a-zA-Z]")
 _TESTS = frozenset(("test", "tests", "testing", "tested", "spec", "fixture", "fixtures", "mock", "mocks"))
@@ -36,11 +38,13 @@ _DOCS = frozenset(("docs", "documentation", "readme", "changelog", "tutorial", "
 class Question:
     """A question, taken apart.
 
-    `names`: what it may name, whole and lower-cased without underscores; `identifiers`: those that no sentence holds.
+    `terms`: as the full text has them, stems and whole identifiers. `names`: what it may name, whole and lower-cased
+    without underscores; `identifiers`: those that no sentence holds.
     """
 
     text: str
     words: tuple[str, ...]
+    stems: frozenset[str]
     terms: tuple[str, ...]
     names: frozenset[str]
     identifiers: frozenset[str]
@@ -55,12 +59,14 @@ def understand(text: str) -> Question:
     split = tokens(text)
     words = tuple(dict.fromkeys(word for word in split.words if word not in STOP_WORDS))
     words = words or tuple(dict.fromkeys(split.words))
-    terms = tuple(dict.fromkeys(term for term in split.lexical.split() if term not in STOP_WORDS)) or words
+    terms = tuple(dict.fromkeys(term for term in split.lexical.split() if term not in _STOP_STEMS))
+    terms = terms or tuple(dict.fromkeys(split.lexical.split()))
     parts = [part for name in _IDENTIFIER.findall(text) for part in re.split(r"\W+", name) if part]
     names = frozenset(map(flat, parts)) - STOP_WORDS
     identifiers = frozenset(flat(part) for part in parts if _LOOKS_LIKE_CODE.search(part))
     asked = set(words)
-    return Question(text, words, terms, names, identifiers, bool(asked & _TESTS), bool(asked & _DOCS))
+    stems = frozenset(map(stem, words))
+    return Question(text, words, stems, terms, names, identifiers, bool(asked & _TESTS), bool(asked & _DOCS))
 
 
 def flat(name: str) -> str:

@@ -1,9 +1,10 @@
 """From three ranked lists to one: fusion, then what a reader of code knows. Pure: no clock, no files, no database.
 
-Reciprocal rank fusion (Cormack, Clarke, Buettcher 2009: 1 / (60 + rank)), weighted by tier, then signals, each a factor
-on the fused score: a chunk that defines what the question names, a path that says what the question says, hits in one
-file supporting each other, tests and documentation behind implementations unless asked for. `explain` gives each
-signal's share.
+Reciprocal rank fusion (Cormack, Clarke, Buettcher 2009: 1 / (k + rank)), weighted by tier, then signals, each a factor
+on the fused score: a chunk that defines what the question names, a symbol or path that says what the question says,
+hits in one file supporting each other, tests and documentation behind implementations unless asked for, a further hit
+of a file behind the first ones of others. `explain` gives each signal's share. The weights were chosen on the three
+development sets; what each signal is worth is measured by `bench/ablation.py`.
 """
 
 from __future__ import annotations
@@ -14,20 +15,25 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ctx42d.indexer.question import Question, flat
+from ctx42d.indexer.stems import stem
 from ctx42d.indexer.words import identifier_words
 
-RRF_K = 60
+RRF_K = 20
 TIER_WEIGHTS = {"lexical": 1.0, "static": 0.8, "deep": 1.0}
 # A word that no vector knows can only be found as it is written.
-EXACT = 4.0
+EXACT = 1.5
 DEFINITION = 1.2
 FEW_WORDS = 2
 PATH_STEM = 0.5
-PATH_FOLDER = 0.15
-SYMBOL_WORDS = 0.5
+PATH_FOLDER = 0.2
+MOST_FOLDER_WORDS = 3
+SYMBOL_COVERS = 0.4
+SYMBOL_COVERED = 0.3
 FILE_SUPPORT = 0.3
-BEHIND_TESTS = 0.6
-BEHIND_DOCS = 0.7
+FURTHER_HIT = 0.5
+BEHIND_TESTS = 0.3
+BEHIND_DOCS = 0.3
+SHORTEST_START = 4  # "auth" is "authentication", "to" isn't "token"
 
 _TEST_PATH = re.compile(
     r"(^|/)(tests?|testing|specs?|__tests__|fixtures?|mocks?)(/|$)|(^|[/_.-])(test|spec)s?([_.-]|$)|Tests?\.\w+$"
@@ -63,8 +69,21 @@ class Ranked:
 def rank(question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
     """Return the candidates, best first; ties in the order of chunk ids."""
     scored = [_score(question, candidate) for candidate in candidates]
-    supported = _with_file_support(scored)
-    return sorted(supported, key=lambda ranked: (-ranked.score, ranked.candidate.chunk_id))
+    return _in_order(_further_hits_behind(_in_order(_with_file_support(scored))))
+
+
+def is_aside(kind: str, relpath: str) -> bool:
+    """Whether a chunk is a test, an example or documentation: behind implementations, unless asked for."""
+    return bool(kind == "section" or _TEST_PATH.search(relpath) or _DOCS_PATH.search(relpath))
+
+
+def forget() -> None:
+    """Let go of the names remembered; they are split again when they come up."""
+    _stems.cache_clear()
+
+
+def _in_order(found: Sequence[Ranked]) -> list[Ranked]:
+    return sorted(found, key=lambda ranked: (-ranked.score, ranked.candidate.chunk_id))
 
 
 def _score(question: Question, candidate: Candidate) -> Ranked:
@@ -74,7 +93,7 @@ def _score(question: Question, candidate: Candidate) -> Ranked:
     base = sum(shares.values())
     factors = {
         "definition": DEFINITION * _defines(question, candidate),
-        "symbol": SYMBOL_WORDS * _coverage(question, _words(candidate.symbol)),
+        "symbol": _symbol(question, candidate.symbol),
         "path": _path(question, candidate.relpath),
     }
     shares |= {name: base * factor for name, factor in factors.items() if factor}
@@ -90,29 +109,37 @@ def _defines(question: Question, candidate: Candidate) -> float:
 
     In a sentence only what looks like an identifier is a name: "get", "check" or "list" define something in every file.
     """
+    if candidate.kind == "section":
+        return 0.0
     named = question.names if len(question.text.split()) <= FEW_WORDS else question.identifiers
     return 1.0 if any(flat(name) in named for name in candidate.defines) else 0.0
 
 
 @lru_cache(maxsize=8192)  # the same names come up again and again: splitting them was two thirds of a ranking
-def _words(name: str) -> frozenset[str]:
-    return frozenset(word for part in re.split(r"\W+", name) if part for word in identifier_words(part))
+def _stems(name: str) -> frozenset[str]:
+    return frozenset(stem(word) for part in re.split(r"\W+", name) if part for word in identifier_words(part))
 
 
-def forget() -> None:
-    """Let go of the names remembered; they are split again when they come up."""
-    _words.cache_clear()
+def _said(question: Question, stems: frozenset[str]) -> int:
+    """How many of a name's stems the question says: as a stem, or as the start of a word."""
+    return sum(one in question.stems or _starts_a_word(one, question.words) for one in stems)
 
 
-def _coverage(question: Question, words: frozenset[str]) -> float:
-    return len(words & set(question.words)) / len(question.words) if question.words else 0.0
+def _starts_a_word(start: str, words: Sequence[str]) -> bool:
+    return len(start) >= SHORTEST_START and any(word.startswith(start) for word in words)
+
+
+def _symbol(question: Question, symbol: str) -> float:
+    stems = _stems(symbol)
+    said = _said(question, stems)
+    return said * (SYMBOL_COVERS / len(question.stems) + SYMBOL_COVERED / len(stems)) if said else 0.0
 
 
 def _path(question: Question, relpath: str) -> float:
     folder, _, name = relpath.rpartition("/")
-    stem = _words(name.split(".")[0])
-    matched = len(stem & set(question.words)) / len(stem) if stem else 0.0
-    return PATH_STEM * matched + PATH_FOLDER * _coverage(question, _words(folder))
+    stems = _stems(name.split(".")[0])
+    matched = _said(question, stems) / len(stems) if stems else 0.0
+    return PATH_STEM * matched + PATH_FOLDER * min(len(_stems(folder) & question.stems), MOST_FOLDER_WORDS)
 
 
 def _behind(question: Question, candidate: Candidate) -> float:
@@ -120,11 +147,6 @@ def _behind(question: Question, candidate: Candidate) -> float:
         return BEHIND_TESTS
     is_docs = candidate.kind == "section" or _DOCS_PATH.search(candidate.relpath)
     return BEHIND_DOCS if is_docs and not question.about_docs else 1.0
-
-
-def is_aside(kind: str, relpath: str) -> bool:
-    """Whether a chunk is a test, an example or documentation: behind implementations, unless asked for."""
-    return bool(kind == "section" or _TEST_PATH.search(relpath) or _DOCS_PATH.search(relpath))
 
 
 def _with_file_support(scored: Sequence[Ranked]) -> list[Ranked]:
@@ -136,4 +158,17 @@ def _with_file_support(scored: Sequence[Ranked]) -> list[Ranked]:
     for ranked in scored:
         support = FILE_SUPPORT * ranked.score * totals[ranked.candidate.file_id] / best if best else 0.0
         out.append(Ranked(ranked.candidate, ranked.score + support, {**ranked.shares, "file": support}))
+    return out
+
+
+def _further_hits_behind(ordered: Sequence[Ranked]) -> list[Ranked]:
+    """Each further hit of a file counts half of what the one before it would: ten answers are about several files."""
+    seen: dict[int, int] = {}
+    out = []
+    for ranked in ordered:
+        before = seen.get(ranked.candidate.file_id, 0)
+        seen[ranked.candidate.file_id] = before + 1
+        loss = ranked.score * (FURTHER_HIT**before - 1)
+        shares = {**ranked.shares, "further": loss} if before else ranked.shares
+        out.append(Ranked(ranked.candidate, ranked.score + loss, shares))
     return out

@@ -59,6 +59,16 @@ class Answer:
     models: dict[str, bool] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the tiers found: the question taken apart, the candidates, tiers and models as in `Answer`."""
+
+    question: Question
+    candidates: list[Candidate] = field(default_factory=list)
+    tiers: list[str] = field(default_factory=list)
+    models: dict[str, bool] = field(default_factory=dict)
+
+
 class Search:
     """Answers questions. Thread-safe."""
 
@@ -78,22 +88,27 @@ class Search:
     def ask(self, query: Query, roots: Mapping[int, Root]) -> Answer:
         """Return the best hits for a query."""
         self.last_asked = time.monotonic()
+        found = self.find(query, roots)
+        ranked = rank(found.question, found.candidates)
+        chosen = [Chosen(best.candidate.chunk_id, best.score, best.shares) for best in ranked[: query.k]]
+        return Answer(read_hits(self._database, chosen, roots), found.tiers, found.models)
+
+    def find(self, query: Query, roots: Mapping[int, Root]) -> Found:
+        """Return what the tiers found, before it is ranked."""
         question = understand(query.text)
         if not question.terms:
-            return Answer([], [])
+            return Found(question)
         question = replace(question, unheard_of=not all(map(self._table.knows, question.words)))
         files = self._allowed(query, roots)
         if files is not None and not len(files):
-            return Answer([], ["lexical", "static"])
+            return Found(question, [], ["lexical", "static"])
         found = [("lexical", self._lexical(question, files)), ("static", self._static(question, files))]
         deep = self._deep(query, files, roots)
         # Cosines of different models can't be compared: each has ranks of its own, and each chunk is one model's.
         found += [("deep", ids) for ids in deep.values() if ids is not None]
-        ranked = rank(question, self._candidates(found))
         tiers = list(dict.fromkeys(tier for tier, _ in found))
         took_part = {model: ids is not None for model, ids in deep.items()}
-        chosen = [Chosen(found.candidate.chunk_id, found.score, found.shares) for found in ranked[: query.k]]
-        return Answer(read_hits(self._database, chosen, roots), tiers, took_part)
+        return Found(question, self._candidates(found), tiers, took_part)
 
     def release(self) -> None:
         """Let go of the memory that questions brought in."""

@@ -24,8 +24,13 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
+from ctx42d.indexer import stems
+from ctx42d.indexer.stems import stem
+
 TOKENIZER_VERSION = 1
 """Changes when the words of some text change: an index or table made with another version doesn't fit."""
+LEXICAL_VERSION = 1
+"""Changes when the lexical text made of the words changes: an index made with another version doesn't fit."""
 
 MAX_WORD_CHARS = 40
 MAX_WHOLE_CHARS = 64
@@ -71,7 +76,7 @@ _IDEOGRAPHS = re.compile(
 
 
 class Tokens(NamedTuple):
-    """A text as words: ``lexical`` for the full-text table, ``words`` (in order) for the static one."""
+    """A text as words: ``lexical``, their stems, for the full-text table, ``words`` (in order) for the static one."""
 
     lexical: str
     words: list[str]
@@ -113,7 +118,7 @@ def identifier_words(identifier: str) -> tuple[str, ...]:
 def tokens(text: str) -> Tokens:
     """The words of ``text``, split at camelCase, snake_case and digits, lower-cased.
 
-    ``lexical`` joins them by spaces and adds, behind each identifier of more than one word, the identifier as a
+    ``lexical`` joins their stems by spaces and adds, behind each identifier of more than one word, the identifier as a
     whole without underscores (``getuser`` for ``get_user`` and ``getUser``), so that an exact name outranks its parts.
     """
     identifiers = _ASCII_IDENTIFIERS(text) if text.isascii() else _IDENTIFIERS(unicodedata.normalize("NFKC", text))
@@ -125,14 +130,16 @@ def forget() -> None:
     """Let go of the identifiers remembered; they are split again when they come up."""
     _words.clear()
     _lexical.clear()
+    stems.forget()
 
 
 def _lexical_form(identifier: str) -> str:
     words = _words[identifier]
+    stems = " ".join(map(stem, words))
     if len(words) < 2:
-        return "".join(words)
+        return stems
     whole = identifier.lower().replace("_", "")
-    return " ".join((*words, whole)) if len(whole) <= MAX_WHOLE_CHARS else " ".join(words)
+    return f"{stems} {whole}" if len(whole) <= MAX_WHOLE_CHARS else stems
 
 
 def _is_blob(words: list[str]) -> bool:

@@ -86,7 +86,30 @@ def test_a_symbol_that_says_the_questions_words_comes_first() -> None:
 def test_hits_in_one_file_support_each_other() -> None:
     lone = candidate(1, "src/x.py", file_id=1, lexical=4)
     together = [candidate(i, "src/y.py", file_id=2, lexical=4) for i in (2, 3)]
-    assert order("anything at all", lone, *together) == [2, 3, 1]
+    assert order("anything at all", lone, *together) == [2, 1, 3]
+
+
+def test_further_hits_of_a_file_come_behind_the_first_ones_of_others() -> None:
+    crowd = [candidate(i, "src/x.py", file_id=1, lexical=i, static=i) for i in (1, 2, 3)]
+    assert order("anything at all", *crowd, candidate(9, "src/y.py", lexical=4, static=4)) == [1, 9, 2, 3]
+    shares = rank(understand("anything at all"), crowd)[1].shares
+    assert shares["further"] == pytest.approx(-sum(value for name, value in shares.items() if name != "further") / 2)
+
+
+@pytest.mark.parametrize("name", ["_decoders", "decode", "decoding"])
+def test_a_name_in_another_form_of_the_questions_word_is_as_good(name: str) -> None:
+    assert order("where are responses decoded", candidate(1, "src/base.py"), candidate(2, f"src/{name}.py")) == [2, 1]
+
+
+def test_the_start_of_a_long_word_names_it() -> None:
+    plain = candidate(1, "src/base.py")
+    assert order("how does authentication work", plain, candidate(2, "src/auth.py")) == [2, 1]
+    assert order("how does authentication work", plain, candidate(2, "src/au.py")) == [1, 2]
+
+
+def test_a_section_with_the_name_of_a_thing_does_not_define_it() -> None:
+    section = candidate(1, "src/users.md", kind="section", defines=("get_user",))
+    assert "definition" not in rank(understand("get_user"), [section])[0].shares
 
 
 def test_a_chunk_found_by_all_tiers_beats_one_found_by_one() -> None:
