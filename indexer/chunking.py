@@ -143,10 +143,14 @@ def _is_rubble(root: Node) -> bool:
 
 
 def _found(captures: dict[str, list[Node]], source: bytes, dotted: bool) -> _Found | None:
-    kind = next(name for name in captures if name not in _HELPERS and not name.startswith(_IS))
+    kind = ""
+    for key, nodes in captures.items():
+        if key.startswith(_IS):
+            if _text(nodes[0], source) not in key.split(".")[1:]:
+                return None
+        elif not kind and key not in _HELPERS:
+            kind = key
     node, name = captures[kind][0], _innermost(captures["name"][0])
-    if not all(_text(captures[key][0], source) in key.split(".")[1:] for key in captures if key.startswith(_IS)):
-        return None
     *path, bare = _path(_text(name, source), dotted)
     if not bare:
         return None
@@ -206,6 +210,8 @@ _DOTTED = frozenset({"lua", "luau", "elixir", "fsharp", "swift"})
 
 def _path(name: str, dotted: bool) -> list[str]:
     """``Ns::Stack<T>::push`` -> ``["Ns", "Stack", "push"]``; the last is the bare name, perhaps empty."""
+    if name.isidentifier():  # most are: a third of the time that names take
+        return [name[:_LONGEST_NAME_CHARS]]
     operator = _OPERATOR.fullmatch(name)
     rest = operator[1] if operator else name
     before = None

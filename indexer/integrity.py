@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ctx42d.indexer.damage import CorruptDatabase, is_damage
 from ctx42d.indexer.database import Database
-from ctx42d.indexer.passages import HASH_BYTES, content_hash
+from ctx42d.indexer.passages import HASH_BYTES, content_hash, path_tokens
 from ctx42d.indexer.store import chunk_text, stored_full_text
 from ctx42d.indexer.vectors import OWN, Tier, VectorIndex
 
@@ -125,7 +125,7 @@ def _compare_texts(connection: sqlite3.Connection) -> list[str]:
         for number, symbol, defines, text, relpath, name in rows:
             try:
                 bad_texts += content_hash(symbol, chunk_text(text)) != name[:HASH_BYTES]
-                made.append((number, *stored_full_text(symbol, defines, text, relpath)))
+                made.append((number, *stored_full_text(symbol, defines, text, path_tokens(relpath))))
             except sqlite3.DatabaseError:
                 bad_texts += 1
         connection.executemany("INSERT INTO temp.made(rowid, body, symbol, path) VALUES (?, ?, ?, ?)", made)

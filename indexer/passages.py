@@ -42,10 +42,9 @@ def vectors_name(content: bytes, model: str) -> bytes:
     return content + bytes.fromhex(model)
 
 
-def full_text(body_tokens: str, symbol: str, defines: Sequence[str], relpath: bytes) -> FullText:
-    """Full-text row of a chunk whose text was tokenized already (`tokens(text).lexical`)."""
-    names = " ".join((symbol, *defines))
-    return FullText(body_tokens, tokens(names).lexical, path_tokens(relpath))
+def full_text(body_tokens: str, symbol: str, defines: Sequence[str], path: str) -> FullText:
+    """Full-text row of a chunk whose text was tokenized already (`tokens(text).lexical`), its path too."""
+    return FullText(body_tokens, tokens(" ".join((symbol, *defines))).lexical, path)
 
 
 def path_tokens(relpath: bytes) -> str:

@@ -13,11 +13,12 @@ import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.known_files import KnownFiles
-from ctx42d.indexer.passages import embedded_text, full_text, vectors_name
+from ctx42d.indexer.passages import embedded_text, full_text, path_tokens, vectors_name
 from ctx42d.indexer.remodel import read_anew
 from ctx42d.indexer.signature import agree
 from ctx42d.indexer.vectors import OWN, Delta, Tier, VectorIndex
@@ -37,7 +38,7 @@ ON CONFLICT (root_id, relpath) DO UPDATE SET dev=excluded.dev, inode=excluded.in
   reason=excluded.reason
 RETURNING id
 """
-INSERT_VECTOR = "INSERT INTO vectors (hash, static, wanted_at, model, deep_row) VALUES (?, ?, ?, ?, ?) RETURNING id"
+INSERT_VECTOR = "INSERT INTO vectors (id, hash, static, wanted_at, model, deep_row) VALUES (?, ?, ?, ?, ?, ?)"
 PUT_DEEP = "UPDATE vectors SET deep=?2 WHERE id=?1 RETURNING model, deep_row"
 WANTED_WITHIN_S = 24 * 3600.0  # how exactly it is known when a vector was last wanted: fewer writes
 
@@ -218,9 +219,10 @@ class Store(KnownFiles):
             return
         wanted_at = parsed.stamp.mtime_ns / 1e9 if parsed.stamp else time.time()
         next_id = _next_chunk_id(connection)
+        vector_ids = self._vector_ids(connection, parsed.chunks, wanted_at, model)
+        path = path_tokens(relpath)
         chunks, texts = [], []
-        for chunk_id, piece in enumerate(parsed.chunks, next_id):
-            vector_id = self._vector_id(connection, piece, wanted_at, model)
+        for chunk_id, piece, vector_id in zip(count(next_id), parsed.chunks, vector_ids, strict=False):
             defines = " ".join(piece.defines)
             chunks.append(
                 (
@@ -228,31 +230,55 @@ class Store(KnownFiles):
                     *(defines, piece.text_z),
                 )
             )
-            texts.append((chunk_id, *full_text(piece.body_tokens, piece.symbol, piece.defines, relpath)))
+            texts.append((chunk_id, *full_text(piece.body_tokens, piece.symbol, piece.defines, path)))
             self._delta.added.append((chunk_id, vector_id, file_id))
         connection.executemany(INSERT_CHUNK, chunks)
         connection.executemany(INSERT_FULL_TEXT, texts)
 
-    def _vector_id(self, connection: sqlite3.Connection, piece: ParsedChunk, wanted_at: float, model: str) -> int:
-        name = vectors_name(piece.content_hash, model)
-        row = connection.execute("SELECT id, wanted_at FROM vectors WHERE hash=?", (name,)).fetchone()
-        if row is None:
-            deep_row = self.vectors.new_deep_rows(model)
-            row = connection.execute(INSERT_VECTOR, (name, piece.static, wanted_at, model, deep_row)).fetchone()
-            self._delta.static.append((row[0], piece.static))
-            self._delta.places.append((row[0], model, deep_row))
-            self._delta.deep.append((model, deep_row, b""))
-        elif row[1] < wanted_at:
-            connection.execute("UPDATE vectors SET wanted_at=? WHERE id=?", (wanted_at, row[0]))
-        return int(row[0])
+    def _vector_ids(
+        self, connection: sqlite3.Connection, pieces: Sequence[ParsedChunk], wanted_at: float, model: str
+    ) -> list[int]:
+        """Where the vectors of chunks are: those of a text that was there before, or new ones."""
+        found: dict[bytes, int] = {}
+        new: dict[bytes, bytes] = {}
+        names = [vectors_name(piece.content_hash, model) for piece in pieces]
+        for name, piece in zip(names, pieces, strict=True):
+            if name in found or name in new:
+                continue
+            row = connection.execute("SELECT id, wanted_at FROM vectors WHERE hash=?", (name,)).fetchone()
+            if row is None:
+                new[name] = piece.static
+                continue
+            found[name] = row[0]
+            if row[1] < wanted_at:
+                connection.execute("UPDATE vectors SET wanted_at=? WHERE id=?", (wanted_at, row[0]))
+        if new:
+            found.update(self._add_vectors(connection, new, wanted_at, model))
+        return [found[name] for name in names]
+
+    def _add_vectors(
+        self, connection: sqlite3.Connection, static: dict[bytes, bytes], wanted_at: float, model: str
+    ) -> dict[bytes, int]:
+        first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM vectors").fetchone()[0]
+        first_deep = self.vectors.new_deep_rows(model, len(static))
+        rows = [
+            (number, name, row, wanted_at, model, deep_row)
+            for number, deep_row, (name, row) in zip(count(first), count(first_deep), static.items(), strict=False)
+        ]
+        connection.executemany(INSERT_VECTOR, rows)
+        self._delta.static.extend((row[0], row[2]) for row in rows)
+        self._delta.places.extend((row[0], model, row[5]) for row in rows)
+        self._delta.deep.extend((model, row[5], b"") for row in rows)
+        return {row[1]: row[0] for row in rows}
 
     def _drop_chunks(self, connection: sqlite3.Connection, file_id: int, relpath: bytes) -> None:
         rows = connection.execute("SELECT id, symbol, defines, text FROM chunks WHERE file_id=?", (file_id,)).fetchall()
         if not rows:
             return
+        path = path_tokens(relpath)
         connection.executemany(
             DELETE_FULL_TEXT,
-            [(number, *stored_full_text(symbol, names, text, relpath)) for number, symbol, names, text in rows],
+            [(number, *stored_full_text(symbol, names, text, path)) for number, symbol, names, text in rows],
         )
         # A vector is kept for a while after its last chunk went: counted from now, not from the file's time.
         now = time.time()
@@ -273,9 +299,9 @@ def chunk_text(stored: bytes) -> str:
         raise sqlite3.DatabaseError(f"the text of a chunk is damaged: {error}") from error
 
 
-def stored_full_text(symbol: str, defines: str, text: bytes, relpath: bytes) -> tuple[str, str, str]:
-    """The tokens that a stored chunk was indexed under."""
-    return full_text(tokens(chunk_text(text)).lexical, symbol, defines.split(), relpath)
+def stored_full_text(symbol: str, defines: str, text: bytes, path: str) -> tuple[str, str, str]:
+    """The tokens that a stored chunk was indexed under; `path`: those of its file's path."""
+    return full_text(tokens(chunk_text(text)).lexical, symbol, defines.split(), path)
 
 
 def _model_of(connection: sqlite3.Connection, root_id: int) -> str:

@@ -118,7 +118,7 @@ class _Tiler:
         self.lines = lines
         self.max_chars = max_chars
         self.leads = leads
-        self.offsets = list(accumulate((len(line) + 1 for line in lines), initial=0))
+        self.offsets = list(accumulate([len(line) + 1 for line in lines], initial=0))
         self._make_borders = borders
         self._borders: Mapping[int, int] | None = None
         self.root, self.nodes = self._nest(definitions)
