@@ -2,7 +2,7 @@
 
 Covers: loading the static table of a bundle and averaging its rows. The same call serves the worker (45,000 chunks)
 and the daemon (a question). Leaves out: splitting text into words (``words``), the transformer (``model``), how the
-table was made (``bench/build_bundle.py``).
+table was made (``docs/static-table.md``).
 
 The table has one row per word: 256 signed bytes and a float32 scale, in which the word's weight is folded. The vector
 of a text is the sum of the rows of its words, repeated as often as they occur, made unit length. The matrix is
