@@ -14,6 +14,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING
 
+from ctx42d.daemon.activity import Totals
 from ctx42d.daemon.jobs import Jobs
 from ctx42d.daemon.memory_log import SAVE_EVERY_S
 from ctx42d.daemon.surroundings import ClockSteps
@@ -22,6 +23,7 @@ from ctx42d.daemon.watched_root import LIMIT
 from ctx42d.indexer import words
 from ctx42d.indexer.damage import is_damage
 from ctx42d.indexer.governor import NotNow
+from ctx42d.indexer.room import index_size, vacuum
 from ctx42d.indexer.worker_slot import BrokenBundle
 from ctx42d.memory.pressure import Pressure, resume_words
 
@@ -37,6 +39,7 @@ HOUSEKEEPING_S = 5.0
 LOOK_S = 60.0  # at memory while idle, for its history
 RELEASE_AFTER_S = 20.0
 NO_ROOM_RETRY_S = 2.0
+VACUUM_AFTER_S = 1800.0  # with nothing asked and nothing indexed: the idle hours
 CHECK_EVERY_S = 7 * 24 * 3600.0  # a bad page of a disk is found, even where nobody asks for it
 UNUSED_VECTORS_KEPT_S = 14 * 24 * 3600.0
 
@@ -56,7 +59,7 @@ class Chores:
         jobs.add("deepen", self._deepen, every_s=SAFETY_NET_S)
         jobs.add("housekeeping", self._keep_house, every_s=LOOK_S)
         every_s = self._engine.watch.reconcile_interval_minutes * 60
-        jobs.add("memory", self._engine.memory_log.save, every_s=SAVE_EVERY_S)
+        jobs.add("records", self._keep_records, every_s=SAVE_EVERY_S)
         jobs.add("reconcile", lambda: self._ask_for_scans("interval"), every_s=every_s, jitter_s=every_s / 10)
         jobs.add("poll", self._poll, every_s=SAFETY_NET_S)
         jobs.add("check", self._engine.database.check, every_s=CHECK_EVERY_S, jitter_s=CHECK_EVERY_S / 10)
@@ -70,7 +73,7 @@ class Chores:
         if self._stop_working():
             return True
         pressure = self._engine.memory.recent_pressure()
-        if pressure.outside:
+        if pressure.outside or self._engine.room.look():
             self._held_up = True
             self._follow_outside(pressure)
             self._come_back("housekeeping", HOUSEKEEPING_S)  # which sees when it is over
@@ -103,6 +106,7 @@ class Chores:
             return
         self._come_back("housekeeping", HOUSEKEEPING_S)
         self._engine.queue.reclaim()
+        self._look_at_activity()
         self._engine.store.vectors.catch_up()
         done = self._engine.pipeline.drain(self._stop_bulk, self._engine.progressed)
         if done and not self._engine.stopping:
@@ -150,8 +154,15 @@ class Chores:
         self._engine.watcher.look()
         self._look_at_watching()
         self.look_at_clock()
+        self._look_at_activity()
         workers = len(self._engine.memory.stats().processes) > 1
-        if workers or pressure.level or pressure.outside or self._used() > self._rested_after:
+        if (
+            workers
+            or pressure.level
+            or pressure.outside
+            or self._engine.room.is_full
+            or self._used() > self._rested_after
+        ):
             self._come_back("housekeeping", HOUSEKEEPING_S)
 
     def _used(self) -> float:
@@ -178,6 +189,10 @@ class Chores:
             )
             return
         self._engine.notes.pop("outside", None)
+        if self._engine.room.look():
+            self._engine.notes["room"] = self._engine.room.sentence()
+            return
+        self._engine.notes.pop("room", None)
         if self._held_up and not self._engine.stopping:
             self._held_up = False
             self._engine.wake()
@@ -219,10 +234,24 @@ class Chores:
         if (delay := engine.poller.next_in()) is not None:
             self._come_back("poll", delay)
 
+    def _look_at_activity(self) -> None:
+        stats, pending = self._engine.memory.stats(), self._engine.queue.counts().pending
+        embedded = self._engine.models.embedded
+        self._engine.activity.look(Totals(pending, embedded, stats.refreshes, stats.recycles, stats.kills))
+
+    def _keep_records(self) -> None:
+        self._look_at_activity()
+        self._engine.memory_log.save()
+        self._engine.activity.save()
+        self._engine.root_use.save()
+
     def _collect(self) -> None:
         if not self._engine.queue.counts().pending:
             self._engine.store.collect_unused(time.time() - UNUSED_VECTORS_KEPT_S)
             self._engine.database.checkpoint()
+            idle = self._used() < time.monotonic() - VACUUM_AFTER_S
+            if idle and index_size(self._engine.database).worth_a_vacuum and vacuum(self._engine.database):
+                log.info("the index gave room back to the disk")
             self._working()
 
     def _failed(self, name: str, error: Exception) -> None:
@@ -238,7 +267,7 @@ class Chores:
                 )
                 log.error("%s", self._engine.notes["disk"])
         else:
-            self._engine.last_error = f"{name}: {error}"
+            self._engine.troubles.note(f"{name}: {error}")
             expected = isinstance(error, OSError | sqlite3.Error)  # the disk's fault: where we were doesn't matter
             if not said:
                 log.error("%s failed (%s), tried again", name, error, exc_info=None if expected else error)

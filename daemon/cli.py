@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import click
 
 from ctx42d.daemon.cli_exit import DONE, FAILED, INTERRUPTED, NO_DAEMON, USAGE
-from ctx42d.daemon.cli_output import nobody_reads, notice, prepare
+from ctx42d.daemon.cli_output import emit, nobody_reads, notice, prepare
 from ctx42d.daemon.client import BAD_PARAMETERS, ClientError, DaemonError, NoDaemon
 from ctx42d.daemon.oneline import one_line
 from ctx42d.daemon.version import VERSION
@@ -33,6 +33,8 @@ COMMANDS = {
     "symbols": "cli_code",
     "context": "cli_code",
     "status": "cli_status",
+    "report": "cli_report",
+    "metrics": "cli_report",
     "sync": "cli_check",
     "verify": "cli_check",
     "why": "cli_check",
@@ -41,6 +43,7 @@ COMMANDS = {
     "roots": "cli_roots",
     "model": "cli_model",
     "doctor": "cli_doctor",
+    "completion": "cli_completion",
     "service": "cli_service",
     "mcp": "cli_mcp",
 }
@@ -62,8 +65,17 @@ class LazyGroup(click.Group):
         return command
 
 
+def tell_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    """Print our version and the shipped model's, and leave."""
+    if asked and not context.resilient_parsing:
+        from ctx42d.daemon.cli_model import shipped_model
+
+        emit(f"ctx42d {VERSION}{shipped_model()}")
+        context.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(VERSION, prog_name="ctx42d", message="%(prog)s %(version)s")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=tell_version, help="Our version.")
 def ctx42d() -> None:
     """Keep a search index of your source trees fresh on every save, within the memory it was given."""
 
@@ -82,6 +94,10 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code. Failures are one sentence on stderr, never a traceback."""
     prepare()
     try:
+        if instruction := os.environ.get("_CTX42D_COMPLETE"):  # a shell that wants to know what may follow
+            from ctx42d.daemon.cli_completion import complete
+
+            return complete(ctx42d, instruction)
         return _invoke(list(arguments))
     except click.ClickException as error:
         notice(_sentence(error))

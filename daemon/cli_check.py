@@ -11,7 +11,7 @@ from ctx42d.daemon.cli_connection import HASH_SECONDS, QUICK_SECONDS, ask, real_
 from ctx42d.daemon.cli_exit import DONE, FAILED
 from ctx42d.daemon.cli_options import Seconds
 from ctx42d.daemon.cli_output import emit, emit_json, notice
-from ctx42d.daemon.cli_render import count, percent
+from ctx42d.daemon.cli_words import count, percent
 from ctx42d.daemon.oneline import one_line
 
 

@@ -13,10 +13,10 @@ from ctx42d.daemon.cli_connection import COUNT_SECONDS, ask, our_daemon, real_pl
 from ctx42d.daemon.cli_exit import DONE, FAILED
 from ctx42d.daemon.cli_lifecycle import wait_visibly
 from ctx42d.daemon.cli_output import emit, notice
-from ctx42d.daemon.cli_render import count, percent
 from ctx42d.daemon.cli_roots import BUNDLE, add_roots, folders_to_add
 from ctx42d.daemon.cli_search import print_hits
 from ctx42d.daemon.cli_status import environment_notice
+from ctx42d.daemon.cli_words import count, percent
 from ctx42d.daemon.client import DaemonClient
 from ctx42d.daemon.launch import ephemeral, is_running
 from ctx42d.daemon.oneline import one_line

@@ -14,9 +14,9 @@ from ctx42d.daemon.cli_connection import ask, our_daemon, our_paths
 from ctx42d.daemon.cli_exit import DONE, FAILED, INTERRUPTED
 from ctx42d.daemon.cli_output import emit, notice
 from ctx42d.daemon.cli_progress import Outcome, drawing_for, wait_until
-from ctx42d.daemon.cli_render import count
 from ctx42d.daemon.cli_roots import BUNDLE, add_roots, folders_to_add
 from ctx42d.daemon.cli_status import environment_notice
+from ctx42d.daemon.cli_words import count
 from ctx42d.daemon.client import DaemonClient, NoDaemon
 from ctx42d.daemon.doctor import check_config
 from ctx42d.daemon.launch import ensure_running, is_running, stop

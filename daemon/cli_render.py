@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctx42d.daemon.cli_memory import memory_lines
+from ctx42d.daemon.cli_summary import summary
+from ctx42d.daemon.cli_words import count, duration, percent, size
 from ctx42d.daemon.oneline import one_line
 
 MAX_LINE_CHARS = 160
@@ -51,32 +53,12 @@ def shares_text(coverage: Mapping[str, float] | float) -> str:
     return percent(coverage)
 
 
-def percent(share: float) -> str:
-    """Return a share in percent, rounded down, so that 100 % means all."""
-    return f"{int(share * 100)} %"
-
-
-def count(number: int, thing: str) -> str:
-    """Return "1 file", "6,739 files"."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time as a person says it."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    hours = int(seconds // 3600)
-    return f"{hours} h" if hours < 48 else f"{hours // 24} days"
-
-
 def root_line(root: Mapping[str, Any]) -> str:
     """Return one root on one line."""
     parts = [count(root["files"], "file"), count(root["chunks"], "chunk")]
     if root.get("pending"):
         parts.append(f"{root['pending']:,} pending")
-    parts.append(_watching(root))
+    parts.append(watching_words(root))
     if (bundle := root.get("bundle", DEFAULT_BUNDLE)) != DEFAULT_BUNDLE:
         parts.append(f"bundle {one_line(bundle)}")
     parts.append(shares_text(root.get("coverage", {})))
@@ -89,12 +71,14 @@ def status_lines(status: Mapping[str, Any], *, memory: bool) -> list[str]:
     queue = status["queue"]
     lines = [
         f"ctx42d {status['version']} (pid {status['pid']}): {status['state']}, up {duration(status['uptime_s'])}",
+        summary(status),
         *[f"root    {root_line(root)}" for root in status["roots"]],
-        *([] if status["roots"] else ["root    none: add one with `ctx42d up PATH`"]),
         *_watch_lines(status.get("watch", {})),
         f"queue   {queue['pending']:,} pending, {queue['in_flight']:,} in flight, {queue['quarantined']:,} quarantined"
         + (f", the oldest for {duration(queue['oldest_age_s'])}" if queue.get("oldest_age_s") else ""),
+        *[f"now     {one_line(path)}" for path in status.get("now", [])],
         _memory_line(status["memory"]),
+        *_index_lines(status.get("index")),
     ]
     if memory:
         lines += memory_lines(status)
@@ -121,7 +105,8 @@ def _share(value: object) -> str:
     return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
-def _watching(root: Mapping[str, Any]) -> str:
+def watching_words(root: Mapping[str, Any]) -> str:
+    """Return how a root is kept an eye on."""
     if root.get("watching"):
         return "watching"
     watched, polled = root.get("watched_folders", 0), root.get("polled_folders", 0)
@@ -140,6 +125,14 @@ def _watch_lines(watch: Mapping[str, Any]) -> list[str]:
         if times := watch.get(name):
             said.append(f"{event} {times:,} time{'' if times == 1 else 's'}, and the roots were compared")
     return [f"watch   {', '.join(said)}"] if said else []
+
+
+def _index_lines(index: Mapping[str, Any] | None) -> list[str]:
+    if not index:
+        return []
+    limit = f" of {size(index['limit_mb'])}" if index.get("limit_mb") else ""
+    unused = f", {size(index['unused_mb'])} of it unused" if index["unused_mb"] >= 1 else ""
+    return [f"index   {size(index['mb'])}{limit} on disk{unused}"]
 
 
 def _memory_line(memory: Mapping[str, Any]) -> str:

@@ -13,7 +13,8 @@ import click
 from ctx42d.daemon.cli_connection import COUNT_SECONDS, ask, our_daemon, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_output import emit, emit_json, notice
-from ctx42d.daemon.cli_render import count, root_line
+from ctx42d.daemon.cli_render import root_line
+from ctx42d.daemon.cli_words import count
 from ctx42d.daemon.client import DaemonClient
 from ctx42d.daemon.oneline import one_line
 

@@ -18,24 +18,25 @@ from ctx42d.daemon.cli_render import status_lines
 from ctx42d.daemon.config import ENVIRONMENT
 
 WATCH_SECONDS = 1.0
-CLEAR = "\x1b[H\x1b[2J"
 
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="As JSON; with --watch one document a line.")
 @click.option("--memory", is_flag=True, help="Every figure of memory, and each process.")
-@click.option("--watch", is_flag=True, help="Again every second, until interrupted.")
+@click.option("--watch", is_flag=True, help="Live on a terminal, else again every second, until interrupted.")
 def status_command(as_json: bool, memory: bool, watch: bool) -> None:
     """Show the state of the daemon, its folders, queue and memory."""
     with our_daemon() as client:
         status = client.call("status")
         environment_notice(status)
+        if watch and not (as_json or memory) and _can_draw():
+            from ctx42d.daemon import cli_watch  # rich takes 100 ms to import
+
+            cli_watch.watch(lambda: client.call("status"))
         _show(status, as_json=as_json, memory=memory)
         while watch:
             sys.stdout.flush()
             time.sleep(WATCH_SECONDS)
-            if sys.stdout.isatty() and not as_json:
-                emit(CLEAR)
             _show(client.call("status"), as_json=as_json, memory=memory)
 
 
@@ -49,6 +50,10 @@ def environment_notice(status: Mapping[str, Any], environ: Mapping[str, str] = o
             f"{name}={text} (the daemon: {theirs.get(name) or 'not set'})" for name, text in differ.items()
         )
         notice(f"The environment here differs from the running daemon's: {said}; `ctx42d restart` passes it on.")
+
+
+def _can_draw() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def _show(status: dict[str, Any], *, as_json: bool, memory: bool) -> None:

@@ -103,6 +103,7 @@ RANGES: dict[str, Allowed] = {
     "deep.micro_batch_tokens": Between(256, 65_536),
     "search.default_k": Between(1, 1000),
     "search.wait_deep_ms": Between(0, 60_000),
+    "disk.max_mb": Between(1, 10_000_000, "no limit"),
     "log.level": OneOf(("debug", "info", "warning", "error")),
     "log.max_kb": Between(16, 1_048_576),
     "log.keep": Between(0, 100),

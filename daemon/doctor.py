@@ -1,8 +1,8 @@
 """Is this machine, and what lies on it, fit for ctx42d?
 
 Each check looks at one thing and returns what it found and what to do about it. Covers Python, SQLite, the model,
-inotify, the socket's place, the data folder, the configuration and the daemon. Changes nothing, and leaves printing
-to `cli_doctor.py`.
+inotify, the places of our files and who may read them, the disk, the configuration, the clock and the service; what a
+running daemon says of itself is judged in `doctor_daemon.py`. Changes nothing, and leaves printing to `cli_doctor.py`.
 """
 
 import os
@@ -12,15 +12,18 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
+from ctx42d.daemon import doctor_daemon
 from ctx42d.daemon.client import ClientError, DaemonClient, NoDaemon, socket_path_refusal
 from ctx42d.daemon.config import ConfigError, load
+from ctx42d.daemon.finding import Finding
 from ctx42d.daemon.paths import Paths
-from ctx42d.daemon.version import VERSION
+from ctx42d.daemon.service_manager import manager_here
+from ctx42d.daemon.unit_file import unit_name
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 37, 0)
@@ -30,31 +33,36 @@ FEW_WATCHES = 65_536  # one a folder: a home folder of a developer has tens of t
 FEW_INSTANCES = 16
 LITTLE_ROOM_BYTES = 1 << 30
 NO_ROOM_BYTES = 100 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found. `advice` says what to do, and is empty where all is well."""
-
-    name: str
-    level: Literal["ok", "warning", "error"]
-    text: str
-    advice: str = ""
+BEFORE_US = 1_767_225_600.0  # 2026-01-01: there was no ctx42d
+AHEAD_SECONDS = 60.0
+RESTARTS = 3
 
 
 def examine(paths: Paths, environ: Mapping[str, str], inotify: Path = Path("/proc/sys/fs/inotify")) -> list[Finding]:
-    """Make every check."""
-    checks: list[Callable[[], Finding]] = [
-        check_python,
-        check_sqlite,
-        check_model,
-        lambda: check_inotify(inotify),
-        lambda: check_socket(paths.socket),
-        lambda: check_data(paths.data_dir),
-        lambda: check_config(paths.config_file, environ),
-        lambda: check_daemon(paths.socket),
+    """Make every check; those that need to know what a daemon knows only where one runs."""
+    found = [
+        check_python(),
+        check_sqlite(),
+        check_model(),
+        check_inotify(inotify),
+        check_socket(paths.socket),
+        check_private(paths),
+        check_data(paths.data_dir),
+        check_config(paths.config_file, environ),
+        check_clock([paths.database, paths.log_file]),
+        check_service(environ),
     ]
-    return [check() for check in checks]
+    answer = ask_daemon(paths.socket)
+    if isinstance(answer, Finding):
+        return [*found, answer]
+    return [
+        *found,
+        doctor_daemon.check_watches(answer, inotify),
+        doctor_daemon.check_events(answer),
+        doctor_daemon.check_ceiling(answer),
+        doctor_daemon.check_room(answer),
+        doctor_daemon.check_daemon(answer),
+    ]
 
 
 def check_python() -> Finding:
@@ -163,21 +171,64 @@ def check_config(path: Path, environ: Mapping[str, str]) -> Finding:
     return Finding("config", "ok", str(path) if path.exists() else "defaults only")
 
 
-def check_daemon(socket_path: Path) -> Finding:
-    """Does one run, of our version, and is it well?"""
+def check_private(paths: Paths) -> Finding:
+    """Is what the sources hold, and what the log says, readable by us only?"""
+    inside = [path for path in (paths.database, paths.log_file) if path.exists()]
+    for place in (*(folder for folder in paths.folders if folder.is_dir()), *inside):
+        seen = place.stat()
+        if seen.st_uid != os.getuid():
+            advice = f"remove {place}, or set CTX42D_HOME to a folder of your own"
+            return Finding("private", "error", f"{place} belongs to another user", advice)
+        if stat.S_IMODE(seen.st_mode) & (0o077 if place in inside else 0o022):
+            return Finding("private", "warning", f"others may get at {place}", f"chmod go= {place}")
+    return Finding("private", "ok", "index, log and their folders are ours alone")
+
+
+def check_clock(ours: Sequence[Path], now: Callable[[], float] = time.time) -> Finding:
+    """Has the clock a time that can be? File times are compared with it all day."""
+    moment = now()
+    text = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
+    if moment < BEFORE_US:
+        return Finding("clock", "error", f"it says {text}", "set the clock, or let the system do so (NTP)")
+    ahead = max((path.stat().st_mtime - moment for path in ours if path.exists()), default=0.0)
+    if ahead > AHEAD_SECONDS:
+        wrong = f"it says {text}, and our own files were written {ahead / 60:.0f} minutes later than that"
+        return Finding("clock", "warning", wrong, "set the clock: changes within that time may be found late")
+    return Finding("clock", "ok", text)
+
+
+def check_service(environ: Mapping[str, str]) -> Finding:
+    """Is the daemon a service of the system's, and does that run? None needs to be."""
+    try:
+        manager = manager_here(environ, system=False)
+    except ClientError as error:
+        return Finding("service", "ok", str(error))
+    file = manager.file(unit_name(manager.kind, ""))
+    if not file.exists():
+        return Finding("service", "ok", "not installed: `ctx42d service install` starts the daemon at each login")
+    if manager.kind == "launchd":
+        return Finding("service", "ok", f"installed: {file}")
+    shown = manager.show(file.name)
+    text = f"{file.name} is {shown.get('ActiveState') or 'unknown'}"
+    if shown.get("ActiveState") == "failed":
+        return Finding("service", "error", f"{text} ({shown.get('Result')})", f"journalctl --user -u {file.name}")
+    if int(shown.get("NRestarts") or 0) > RESTARTS:
+        text += f", restarted {shown['NRestarts']} times"
+        return Finding("service", "warning", text, f"journalctl --user -u {file.name}")
+    if shown.get("ActiveState") != "active":
+        return Finding("service", "warning", text, f"systemctl --user start {file.name}")
+    return Finding("service", "ok", text)
+
+
+def ask_daemon(socket_path: Path) -> Mapping[str, Any] | Finding:
+    """Return what a running daemon says of itself, or why there is nothing."""
     try:
         with DaemonClient(socket_path, 5.0, warn=_said_below) as client:
-            status = client.call("status")
+            return client.call("status")
     except NoDaemon:
         return Finding("daemon", "warning", "not running", "start it with `ctx42d up`")
     except ClientError as error:
         return Finding("daemon", "error", str(error), "see `ctx42d logs`, then `ctx42d restart`")
-    text = f"version {status['version']}, pid {status['pid']}, {status['state']}"
-    if status["version"] != VERSION:
-        return Finding("daemon", "warning", f"{text}, but this is {VERSION}", "run `ctx42d restart`")
-    if status["state"] == "degraded":
-        return Finding("daemon", "warning", text, "see `ctx42d status`")
-    return Finding("daemon", "ok", text)
 
 
 def _said_below(sentence: str) -> None:

@@ -15,14 +15,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ctx42d.daemon.activity import Activity
 from ctx42d.daemon.chores import Chores
 from ctx42d.daemon.config import Config
 from ctx42d.daemon.intake import Intake, WatchSettings
 from ctx42d.daemon.memory_log import MemoryLog
 from ctx42d.daemon.models import Models
 from ctx42d.daemon.poller import Poller
+from ctx42d.daemon.room_guard import RoomGuard
+from ctx42d.daemon.root_use import RootUse
 from ctx42d.daemon.scanner import Scanner
 from ctx42d.daemon.surroundings import Surroundings
+from ctx42d.daemon.troubles import Troubles
 from ctx42d.daemon.watch_supervisor import WatchSupervisor
 from ctx42d.daemon.work_queue import QueueSettings, WorkQueue
 from ctx42d.indexer import bundle
@@ -56,7 +60,7 @@ class Engine:
         """Open the index in a folder. Raises sqlite3.OperationalError, OSError, BundleError."""
         self.memory = memory
         self.notes: dict[str, str] = {}
-        self.last_error = ""
+        self.troubles = Troubles()
         self.paused = self.stopping = False
         self.start_again: Callable[[], None] | None = None  # ends this daemon, and starts a new one in its place
         self.moved = threading.Condition()
@@ -88,13 +92,16 @@ class Engine:
         self.governor = Governor(memory, worker, say=self.say, relief=self.store.vectors.release)
         self.memory_log = MemoryLog(self.database, memory, manifest.deep_digest)
         self.memory_log.load()
+        self.activity, self.root_use = Activity(self.database), RootUse(self.database)
+        self.room = RoomGuard(self, config.value("disk.max_mb"))
         self.parsers = ParserPool(
             command, worker, self.governor, max_chars=max_chars, max_file_bytes=self.selection.max_file_kb * 1024
         )
         learn_apart = self.memory_log.learn_apart
         self.models = Models(data / "models", self.roots, self.store, self.governor, worker, deep, learn_apart)
         self.pipeline = Pipeline(
-            self.store, self.queue, self.parsers, self.models.usable, lambda: self.views, self.say, self._root_away
+            *(self.store, self.queue, self.parsers, self.models.usable, lambda: self.views),
+            *(self.say, self._root_away, self._indexed),
         )
         self.search = Search(self.database, self.store.vectors, table, self.models.usable)
         self.intake = Intake(
@@ -147,6 +154,7 @@ class Engine:
         self.parsers.close()
         with contextlib.suppress(sqlite3.Error):  # a full disk: the next daemon learns again
             self.memory_log.save(all_of_it=True)
+            self.activity.save()
         self.store.close()
         self.database.close()
 
@@ -266,13 +274,17 @@ class Engine:
             with self._following:
                 self.root_map = {**self.root_map, root_id: replace(root, note=reason)}
 
+    def _indexed(self, root_id: int, relpath: bytes, took_ms: float) -> None:
+        self.activity.indexed(root_id, relpath, took_ms)
+        self.root_use.used([root_id])
+
     def say(self, sentence: str) -> None:
         """Log what happened."""
         log.info("%s", sentence)
 
     def trouble(self, sentence: str) -> None:
         """Log what went wrong, and keep it for `status`."""
-        self.last_error = sentence
+        self.troubles.note(sentence)
         log.error("%s", sentence)
 
     def damaged(self, reason: str) -> str:

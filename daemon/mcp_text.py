@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ctx42d.daemon.cli_render import count, percent, root_line
+from ctx42d.daemon.cli_render import root_line
+from ctx42d.daemon.cli_words import count, percent
 from ctx42d.daemon.oneline import one_line
 
 Answer = Mapping[str, Any]

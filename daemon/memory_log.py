@@ -90,18 +90,21 @@ class MemoryLog:
     def _state(self, role: str) -> str:
         return json.dumps({"model": self._models[role], "state": self._memory.predictor_of(role).state()})
 
-    def timeline(self) -> list[tuple[float, float]]:
-        """The peaks of the last hour as (seconds ago, MB), oldest first, at most 60, restarts included."""
+    def timeline(self, span_s: float = TIMELINE_S, points: int = TIMELINE_POINTS) -> list[tuple[float, float]]:
+        """The peaks of the last hour, or another time, as (seconds ago, MB), oldest first, restarts included.
+
+        The highest of each of so many equal parts in which anybody looked.
+        """
         now = self._clock()
         with self._database.reading() as connection:
-            peaks = connection.execute(PEAKS, (now - TIMELINE_S,)).fetchall()
+            peaks = connection.execute(PEAKS, (now - span_s,)).fetchall()
         samples = self._memory.samples()
         peaks += [(s.at_seconds + self._offset_s, s.peak_bytes) for s in samples if s.at_seconds > self._saved_at_s]
-        width = TIMELINE_S / TIMELINE_POINTS
+        width = span_s / points
         highest: dict[int, int] = {}
         for at, peak in peaks:
             slot = int((now - at) / width)
-            if 0 <= slot < TIMELINE_POINTS:
+            if 0 <= slot < points:
                 highest[slot] = max(peak, highest.get(slot, 0))
         return [(slot * width, round(highest[slot] / MB, 1)) for slot in sorted(highest, reverse=True)]
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from ctx42d.daemon.memory_log import MemoryLog
+from ctx42d.memory.advice import MemoryStats
 from ctx42d.memory.manager import MemoryManager
 from ctx42d.memory.probe import Outside
 from ctx42d.memory.profiles import MB
 
 
-def memory_figures(memory: MemoryManager, log: MemoryLog) -> dict[str, Any]:
+def memory_figures(memory: MemoryManager, stats: MemoryStats, log: MemoryLog) -> dict[str, Any]:
     """Return the figures, MB in numbers; null: the system doesn't say."""
-    stats = memory.stats()
     return {
         "profile": stats.profile,
         "limit_mb": mb(stats.limit_bytes),

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -30,10 +30,13 @@ from ctx42d.daemon.chores import HOUSEKEEPING_S
 from ctx42d.daemon.code_methods import CodeMethods
 from ctx42d.daemon.config import ConfigError
 from ctx42d.daemon.engine import Engine
+from ctx42d.daemon.history import history
 from ctx42d.daemon.hit_answer import hit_answer
+from ctx42d.daemon.metrics import exposition
 from ctx42d.daemon.params import (
     AddParams,
     ContextParams,
+    HistoryParams,
     NoParams,
     Params,
     PathParams,
@@ -51,6 +54,7 @@ from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.touch import touch
 from ctx42d.daemon.why import why
 from ctx42d.indexer.damage import CorruptDatabase, is_damage
+from ctx42d.indexer.hits import Hit
 from ctx42d.indexer.integrity import check_index, check_references, check_vectors
 from ctx42d.indexer.root_first import ask_first
 from ctx42d.indexer.roots import Root
@@ -59,6 +63,7 @@ from ctx42d.indexer.verify import Problem, verify_root
 
 VERIFY_SYNC_S = 60.0
 SHUTDOWN_AFTER_S = 0.05
+MOST_HOURS = 7 * 24
 MOST_WAIT = 86_400  # a day in seconds; in milliseconds a minute and a half
 
 
@@ -81,6 +86,8 @@ class Methods:
         self._methods: dict[str, tuple[type[Params], Callable[[Any], dict[str, Any]]]] = {
             "status": (NoParams, lambda _: self._status.status()),
             "progress": (NoParams, lambda _: self._status.progress()),
+            "history": (HistoryParams, self._history),
+            "metrics": (NoParams, lambda _: {"text": exposition(self._status.status())}),
             "search": (SearchParams, self._search),
             "sync": (SyncParams, self._sync),
             "roots_list": (NoParams, lambda _: {"roots": self._status.roots()}),
@@ -105,6 +112,11 @@ class Methods:
         self._default_k, self._wait_deep_ms = default_k, wait_deep_ms
         self._code.default_k = default_k
 
+    @property
+    def takes(self) -> dict[str, type[Params]]:
+        """What each method takes, by its name."""
+        return {name: takes for name, (takes, _) in self._methods.items()}
+
     def call(self, name: str, params: object) -> dict[str, Any]:
         """Call a method. Raises KeyError for an unknown one, MethodError otherwise."""
         takes, do = self._methods[name]
@@ -122,6 +134,11 @@ class Methods:
             where = f"{error.filename}: " if error.filename else ""
             raise MethodError(f"{name}: {where}{error.strerror or error}") from error
 
+    def _history(self, params: HistoryParams) -> dict[str, Any]:
+        if not 0 < params.hours <= MOST_HOURS:
+            raise MethodError(f"history: hours is {params.hours}, allowed is up to {MOST_HOURS}", BAD_PARAMETERS)
+        return history(self._engine, params.hours)
+
     def _search(self, params: SearchParams) -> dict[str, Any]:
         began = time.perf_counter()
         k = hits_wanted("search", params.k, self._default_k)
@@ -131,9 +148,11 @@ class Methods:
             self._wait_fresh(folder, _seconds("wait_fresh_s", params.wait_fresh_s))
         wait_ms = self._wait_deep_ms if params.wait_deep_ms is None else _seconds("wait_deep_ms", params.wait_deep_ms)
         query = Query(params.query, k, folder, language, params.path, max(0.0, wait_ms) / 1000)
+        self._engine.activity.asked()
         self._engine.jobs.wake_in("housekeeping", HOUSEKEEPING_S)  # a worker may start, and memory be taken
         first = self._engine.roots.of(real_path(params.near)) if params.near is not None else None
         answer = ask_first(self._engine.search, query, first, self._engine.root_map)
+        self._engine.root_use.used(_roots_of(answer.hits, self._engine.root_map))
         labels = {root.model: self._engine.models.label(root.bundle) for root in self._engine.root_map.values()}
         models = {labels.get(model, model): took_part for model, took_part in answer.models.items()}
         return {
@@ -236,6 +255,11 @@ class Methods:
 
     def _roots_at(self, path: bytes) -> list[Root]:
         return roots_at(self._engine.roots.all(), path)
+
+
+def _roots_of(hits: Sequence[Hit], roots: Mapping[int, Root]) -> list[int]:
+    found = {hit.root for hit in hits}
+    return [root_id for root_id, root in roots.items() if root.path in found]
 
 
 def _below(root: Root, path: bytes) -> bytes:

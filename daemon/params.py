@@ -57,6 +57,12 @@ class VerifyParams(Params, frozen=True):
     index: bool = False
 
 
+class HistoryParams(Params, frozen=True):
+    """How far back to look."""
+
+    hours: float = 24.0
+
+
 class AddParams(Params, frozen=True):
     """Folders, and the model bundle that is to read them: its name or absolute path; None: as it is."""
 

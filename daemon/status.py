@@ -8,49 +8,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from ctx42d.daemon.config import ENVIRONMENT
 from ctx42d.daemon.engine import REBUILT, Engine
 from ctx42d.daemon.memory_status import mb, memory_figures
-from ctx42d.daemon.version import VERSION
+from ctx42d.daemon.tallies import Tallies
+from ctx42d.daemon.version import PROTOCOL, VERSION
 from ctx42d.indexer.roots import Root
 
-T = TypeVar("T")
-REMEMBER_S = 0.2
-WITHOUT_DEEP = """
-SELECT model, count(*) FROM vectors INDEXED BY vectors_without_deep WHERE deep IS NULL AND deep_error IS NULL
-GROUP BY model
-"""
-OF_ROOTS = "SELECT root_id, count(*), sum(chunks) FROM files WHERE outcome = 'indexed' GROUP BY root_id"
-WITHOUT_DEEP_OF_ROOT = """
-SELECT count(*) FROM vectors v INDEXED BY vectors_without_deep
-JOIN chunks c ON c.vector_id = v.id JOIN files f ON f.id = c.file_id
-WHERE v.deep IS NULL AND v.deep_error IS NULL AND f.root_id = ?
-"""
-REMEMBER_ROOTS_S = 2.0
-FEW_TEXTS = 2000  # counted in a few milliseconds
 POLLED_SHOWN = 10
-
-
-class _Remembered(Generic[T]):
-    """A figure that is looked up again only after a while."""
-
-    def __init__(self, look: Callable[[], T], for_s: float = REMEMBER_S) -> None:
-        self._look, self._for_s = look, for_s
-        self._until = 0.0
-        self._value: T
-
-    def forget(self) -> None:
-        """Look again the next time."""
-        self._until = 0.0
-
-    def __call__(self) -> T:
-        if time.monotonic() >= self._until:
-            self._value = self._look()
-            self._until = time.monotonic() + self._for_s
-        return self._value
+IN_HAND_SHOWN = 5
 
 
 class Status:
@@ -59,9 +29,7 @@ class Status:
     def __init__(self, engine: Engine, environ: Mapping[str, str] = os.environ) -> None:
         self._engine = engine
         self._environment = {name: environ[name] for name in ENVIRONMENT.values() if environ.get(name)}
-        self._deep = _Remembered(self._count_deep)
-        self._roots = _Remembered(self._count_roots)
-        self._missing = _Remembered(self._count_missing, REMEMBER_ROOTS_S)
+        self._tallies = Tallies(engine)
         self._burst: tuple[float, int] = (0.0, 0)  # when the deep tier began to move, and where it stood
 
     def state(self) -> str:
@@ -87,9 +55,9 @@ class Status:
         Both first tiers are made in the same transaction.
         """
         pending = self._engine.queue.counts().pending
-        files = sum(count[0] for count in self._roots().values())
+        files = sum(count[0] for count in self._tallies.roots().values())
         first = 0.0 if self._never_scanned() and not files else files / (files + pending) if pending else 1.0
-        done, total, _ = self._deep()
+        done, total, _ = self._tallies.texts()
         return {
             "lexical": round(first, 4),
             "static": round(first, 4),
@@ -103,12 +71,12 @@ class Status:
         on_its_way = engine.intake.waiting()
         owed = self._owed()
         counts = engine.queue.counts()
-        files = sum(count[0] for count in self._roots().values())
+        files = sum(count[0] for count in self._tallies.roots().values())
         searchable = not on_its_way and not owed and not counts.pending
-        done, total, waiting = self._deep()
+        done, total, waiting = self._tallies.texts()
         if searchable and not waiting:  # remembered, maybe from before the last files came
-            self._deep.forget()
-            done, total, waiting = self._deep()
+            self._tallies.texts.forget()
+            done, total, waiting = self._tallies.texts()
         deep = not waiting or not engine.deep_enabled
         phase = (
             "scanning" if owed and not counts.pending else "indexing" if not searchable else "idle" if deep else "deep"
@@ -130,15 +98,27 @@ class Status:
     def status(self) -> dict[str, Any]:
         """Everything."""
         engine, counts = self._engine, self._engine.queue.counts()
-        stats = engine.memory.stats()
+        stats, troubles = engine.memory.stats(), engine.troubles.latest()
+        roots = self.roots()
+        progress = self.progress()
         slots = (*engine.parsers.slots, *engine.models.slots)
         return {
             "version": VERSION,
+            "protocol": PROTOCOL,
             "pid": os.getpid(),
             "uptime_s": round(time.time() - engine.started_at, 1),
-            "state": self.state(),
+            "state": progress["state"],
+            "phase": progress["phase"],
             "paused": engine.paused,
-            "roots": self.roots(),
+            "roots": roots,
+            "now": self._in_hand(),
+            "deep": {
+                "enabled": engine.deep_enabled,
+                "done": progress["deep_done"],
+                "total": progress["deep_total"],
+                "eta_s": progress["eta_s"],
+            },
+            "index": self._room(),
             "watch": self._watch(),
             "queue": {
                 "pending": counts.pending,
@@ -146,7 +126,7 @@ class Status:
                 "oldest_age_s": round(counts.oldest_age_s, 3),
                 "quarantined": counts.quarantined,
             },
-            "memory": memory_figures(engine.memory, engine.memory_log),
+            "memory": memory_figures(engine.memory, stats, engine.memory_log),
             "processes": [
                 {"pid": process.pid, "role": process.role, "mb": mb(process.used_bytes)} for process in stats.processes
             ],
@@ -158,7 +138,23 @@ class Status:
             },
             "environment": self._environment,
             "notes": [*self._notes(), *engine.memory.config.notes],
-            "last_error": engine.last_error or None,
+            "errors": [asdict(trouble) for trouble in troubles],
+            "last_error": troubles[0].text if troubles else None,
+        }
+
+    def _in_hand(self) -> list[str]:
+        """Some of the files that workers have now."""
+        engine = self._engine
+        found = [(engine.root_map.get(root_id), relpath) for root_id, relpath in engine.pipeline.in_hand()]
+        return [os.fsdecode(root.absolute(relpath)) for root, relpath in found[:IN_HAND_SHOWN] if root is not None]
+
+    def _room(self) -> dict[str, Any]:
+        size, limit = self._engine.room.size(), self._engine.room.max_mb
+        return {
+            "mb": mb(size.bytes),
+            "unused_mb": mb(size.unused_bytes),
+            "limit_mb": limit or None,
+            "least_used": self._engine.room.least_used(),
         }
 
     def _watch(self) -> dict[str, Any]:
@@ -175,13 +171,12 @@ class Status:
 
     def roots(self) -> list[dict[str, Any]]:
         """Each root with its figures."""
-        self._roots.forget()
-        self._deep.forget()
+        self._tallies.refresh(at_work=bool(self._engine.queue.counts().pending))
         return [self._root(root) for root in self._engine.root_map.values()]
 
     def _root(self, root: Root) -> dict[str, Any]:
-        files, chunks = self._roots().get(root.root_id, (0, 0))
-        missing = self._missing_now().get(root.root_id, 0)
+        files, chunks = self._tallies.roots().get(root.root_id, (0, 0))
+        missing = self._tallies.missing().get(root.root_id, 0)
         pending = self._engine.queue.counts(root.root_id).pending
         watched, polled = self._engine.watcher.counts(root.root_id), self._engine.watcher.polled(root.root_id)
         first = files / (files + pending) if pending else float(root.scanned_at is not None)
@@ -212,40 +207,10 @@ class Status:
     def _never_scanned(self) -> bool:
         return any(root.scanned_at is None for root in self._engine.root_map.values())
 
-    def _count_deep(self) -> tuple[int, int, int]:
-        """Texts that are embedded or never will be, all, and those that wait for a model that can be used."""
-        with self._engine.database.reading() as connection:
-            missing = dict(connection.execute(WITHOUT_DEEP).fetchall())
-            total = connection.execute("SELECT count(*) FROM vectors").fetchone()[0]
-        usable = self._engine.models.usable()
-        waiting = sum(count for model, count in missing.items() if model in usable)
-        return total - sum(missing.values()), total, waiting
-
     def _notes(self) -> list[str]:
         if self._engine.models.is_outdated() and not self._engine.stopping:
             self._engine.jobs.wake("deepen")  # which looks at them
         return [*self._engine.notes.values(), *self._engine.models.problems()]
-
-    def _count_roots(self) -> dict[int, tuple[int, int]]:
-        with self._engine.database.reading() as connection:
-            return {row[0]: (row[1], row[2]) for row in connection.execute(OF_ROOTS)}
-
-    def _count_missing(self) -> dict[int, int]:
-        """Chunks without a deep vector by root. Two look-ups a chunk: not for every poll."""
-        with self._engine.database.reading() as connection:
-            return {
-                root_id: connection.execute(WITHOUT_DEEP_OF_ROOT, (root_id,)).fetchone()[0]
-                for root_id in self._engine.root_map
-            }
-
-    def _missing_now(self) -> dict[int, int]:
-        """Chunks without a deep vector by root; as remembered for a moment, where counting them takes long."""
-        done, total, _ = self._deep()
-        if done >= total:
-            return {}
-        if total - done < FEW_TEXTS or not any(self._missing().values()):
-            self._missing.forget()
-        return self._missing()
 
     def _eta_s(self, done: int, total: int) -> float | None:
         now = time.monotonic()

@@ -5,3 +5,4 @@ compares it with `pyproject.toml`.
 """
 
 VERSION = "0.1.0"
+PROTOCOL = 1  # of docs/protocol.md: raised when something that it says goes, or means something else

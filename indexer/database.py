@@ -121,6 +121,15 @@ class Database:
         with self.lock:
             self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    def vacuum(self) -> None:
+        """Write all rows anew, without free pages between them. Raises sqlite3.Error: then all is as it was."""
+        with self.lock:
+            self._writer.execute("PRAGMA temp_store=FILE")  # the copy is as large as the rows
+            try:
+                self._writer.execute("VACUUM")
+            finally:
+                self._writer.execute("PRAGMA temp_store=MEMORY")
+
     def shrink(self) -> None:
         """Let go of cached pages."""
         with self.lock:

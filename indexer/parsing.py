@@ -10,10 +10,12 @@ import codecs
 import hashlib
 import os
 import stat
+import time
 import zlib
 from dataclasses import replace
 
 import numpy as np
+from msgspec import structs
 
 from ctx42d.indexer import wire
 from ctx42d.indexer.chunking import Chunk, chunk
@@ -38,6 +40,10 @@ class Parser:
 
     def parse(self, file: wire.FileToParse, request: wire.Parse) -> wire.ParsedFile:
         """Return what became of a file; a file that can't be read is an outcome, never an exception."""
+        began = time.perf_counter()
+        return structs.replace(self._parsed(file, request), took_ms=(time.perf_counter() - began) * 1000)
+
+    def _parsed(self, file: wire.FileToParse, request: wire.Parse) -> wire.ParsedFile:
         try:
             stamp, data = read_stable(file.path, request.max_file_bytes)
         except FileNotFoundError:

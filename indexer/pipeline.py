@@ -91,13 +91,15 @@ class Pipeline:
         roots: Callable[[], Mapping[int, RootView]],
         say: Callable[[str], None],
         away: Callable[[int, str], None] = lambda *_: None,
+        indexed: Callable[[int, bytes, float], None] = lambda *_: None,
     ) -> None:
         """`services`: those of the models that can be used. `say` hears one sentence per event worth a log line, `away`
-        of a root that is missing or empty, and why.
+        of a root that is missing or empty, and why; `indexed` of each file, with the milliseconds that it took.
         """
         self._store, self._queue, self._parsers = store, queue, parsers
         self._deepener = Deepener(store, services)
-        self._roots, self._say, self._away = roots, say, away
+        self._roots, self._say, self._away, self._indexed = roots, say, away, indexed
+        self._running: dict[Future[list[ParsedFile]], _Batch] = {}
         self._threads = ThreadPoolExecutor(parsers.width, thread_name_prefix="parse")
 
     def drain(self, stop: Callable[[], bool], progressed: Callable[[], None]) -> int:
@@ -106,7 +108,7 @@ class Pipeline:
         While a batch is written here, the workers parse the next ones. Raises sqlite3.OperationalError when the disk is
         full: what was leased is put back by the next lease.
         """
-        running: dict[Future[list[ParsedFile]], _Batch] = {}
+        running = self._running = dict[Future[list[ParsedFile]], _Batch]()
         ready: deque[_Batch] = deque()
         done = 0
         while True:
@@ -118,6 +120,11 @@ class Pipeline:
                 batch = running.pop(future)
                 done += self._commit(batch, future.result())
             progressed()
+
+    def in_hand(self) -> list[tuple[int, bytes]]:
+        """The files that workers have now, as (root id, relative path)."""
+        batches = list(self._running.values())
+        return [(lease.root_id, lease.relpath) for batch in batches for lease, _ in batch.to_parse.values()]
 
     def deepen(self, stop: Callable[[], bool], progressed: Callable[[], None]) -> int:
         """Embed texts that have no deep vector yet (`deepen.py`); return how many. Raises NotNow, BrokenBundle."""
@@ -229,6 +236,7 @@ class Pipeline:
             self._store.touch(lease.root_id, lease.relpath, result.stamp)
         else:
             self._store.put(lease.root_id, lease.relpath, result)
+            self._indexed(lease.root_id, lease.relpath, result.took_ms)
         self._queue.acknowledge(lease)
 
     def _forget(self, lease: Lease) -> None:

@@ -91,6 +91,13 @@ CREATE INDEX vectors_without_deep ON vectors(model, wanted_at) WHERE deep IS NUL
 DELETE FROM meta WHERE key = 'vectors';
 """
 
+# What was done in a minute (since 1970), written by daemon/activity.py, which also bounds the number of rows.
+ACTIVITY = """
+CREATE TABLE activity (minute INTEGER PRIMARY KEY, files INTEGER NOT NULL, texts INTEGER NOT NULL,
+    questions INTEGER NOT NULL, most_pending INTEGER NOT NULL, refreshes INTEGER NOT NULL, recycles INTEGER NOT NULL,
+    kills INTEGER NOT NULL)
+"""
+
 
 @migrations()
 def first_tables(db: sqlite_utils.Database) -> None:
@@ -110,6 +117,12 @@ def models(db: sqlite_utils.Database) -> None:
     """Let a root name its own model."""
     for statement in _statements(MODELS):
         db.execute(statement)
+
+
+@migrations()
+def activity(db: sqlite_utils.Database) -> None:
+    """Keep what was done, minute by minute."""
+    db.execute(ACTIVITY)
 
 
 def _statements(script: str) -> list[str]:

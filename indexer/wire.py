@@ -93,6 +93,7 @@ class ParsedFile(msgspec.Struct, frozen=True, array_like=True):
     language: str = ""
     lines: int = 0
     chunks: list[ParsedChunk] = []
+    took_ms: float = 0.0
 
 
 class Parsed(msgspec.Struct, tag=True, frozen=True):

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_kit import PROGRAM, Shell, private_home, status
+from cli_kit import PROGRAM, Shell, private_home
 from fake_daemon import FakeDaemon
 
 from ctx42d.daemon import doctor
 from ctx42d.daemon.config import load
-from ctx42d.daemon.doctor import Finding, check_config, check_daemon, check_data, check_inotify, check_socket
+from ctx42d.daemon.doctor import check_config, check_data, check_inotify, check_socket
+from ctx42d.daemon.finding import Finding
 from ctx42d.daemon.follow import follow, last_lines
 from ctx42d.daemon.paths import resolve
 
@@ -206,7 +207,10 @@ def test_doctor_prints_a_line_a_check_and_fails_on_errors_only(shell, monkeypatc
 def test_doctor_really_looks(home, monkeypatch):
     monkeypatch.setattr(doctor.sys, "executable", "/bin/false")  # the model's own check has its own tests
     found = {finding.name: finding for finding in doctor.examine(resolve(os.environ), {})}
-    assert list(found) == ["python", "sqlite", "model", "watching", "socket", "data", "config", "daemon"]
+    assert list(found) == [
+        *("python", "sqlite", "model", "watching", "socket", "private"),
+        *("data", "config", "clock", "service", "daemon"),
+    ]
     assert found["sqlite"].text.endswith("with FTS5")
     assert (found["model"].level, found["model"].advice) == ("error", "install ctx42d again")
     assert (found["daemon"].level, found["daemon"].advice) == ("warning", "start it with `ctx42d up`")
@@ -239,7 +243,7 @@ def test_doctor_judges_the_sockets_place(home):
     assert check_socket(home / ("x" * 100)).level == "error"
 
 
-def test_doctor_judges_folders_configuration_and_daemon(home):
+def test_doctor_judges_folders_and_configuration(home):
     assert check_data(home / "not/there/yet").level == "ok"
     (home / "config.toml").write_text("[wacth]\n")
     assert check_config(home / "config.toml", {}).level == "error"
@@ -247,10 +251,6 @@ def test_doctor_judges_folders_configuration_and_daemon(home):
     (home / "config.toml").write_text("[memory]\nwarning_ratio = 0.9\n")
     refused = check_config(home / "config.toml", {})
     assert (refused.level, refused.text.partition(", allowed")[0]) == ("error", "memory: warning_ratio is 0.9")
-    with FakeDaemon(home / "ctx42d.sock", {"status": status(version="7.0")}):
-        assert check_daemon(home / "ctx42d.sock").advice == "run `ctx42d restart`"
-    with FakeDaemon(home / "ctx42d.sock", {"status": status(state="degraded")}):
-        assert check_daemon(home / "ctx42d.sock").level == "warning"
 
 
 def test_doctor_says_when_the_disk_is_full(home, monkeypatch):

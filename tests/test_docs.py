@@ -45,6 +45,7 @@ def test_every_key_named_in_the_documentation_exists() -> None:
     named = {
         name
         for page in PAGES
+        if page.name != "protocol.md"  # whose fields look the same, and have a test of their own
         for name in re.findall(r"`([a-z]+\.[a-z_]+)`", page.read_text())
         if name.partition(".")[0] in sections and not name.endswith((".py", ".md", ".toml"))
     }

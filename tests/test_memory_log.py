@@ -7,7 +7,7 @@ import pytest
 
 from ctx42d.daemon import memory_log
 from ctx42d.daemon.ceiling import make_memory
-from ctx42d.daemon.cli_memory import drawn, memory_lines
+from ctx42d.daemon.cli_memory import bars, by_minute, chart, memory_lines
 from ctx42d.daemon.config import load
 from ctx42d.daemon.memory_log import MemoryLog
 from ctx42d.indexer.database import Database
@@ -120,11 +120,22 @@ def test_while_nothing_moves_nothing_is_written(tmp_path: Path) -> None:
     database.close()
 
 
-def test_the_hour_is_drawn_as_a_block_a_minute_the_newest_last() -> None:
-    row = drawn([(3590.0, 10.0), (61.0, 128.0), (0.0, 255.9)], 256.0)
-    assert len(row) == 60
-    assert (row[0], row[-2], row[-1]) == ("▁", "▅", "█")
-    assert set(row[1:-2]) == {" "}
+def test_the_hour_is_drawn_as_a_column_a_minute_the_newest_last() -> None:
+    columns = by_minute([(3590.0, 1.0), (61.0, 128.0), (0.0, 255.9)])
+    assert (len(columns), columns[0], columns[-2], columns[-1]) == (60, 1.0, 128.0, 255.9)
+    top, middle, low = bars(columns, 256.0, 3)
+    assert [(row[0], row[1], row[-2], row[-1]) for row in (top, middle, low)] == [
+        (" ", " ", " ", "█"),
+        (" ", " ", "▄", "█"),
+        ("▁", " ", "█", "█"),
+    ]
+
+
+def test_the_ceiling_stands_above_the_chart_and_nothing_is_drawn_above_it() -> None:
+    drawn = chart([(0.0, 300.0)], 256.0, height=2)
+    assert re.fullmatch(r"  256 MB ┌╌+ ceiling", drawn[0])
+    assert drawn[2].startswith("  128 MB ┤")
+    assert {len(line) for line in drawn[:3]} == {70}
 
 
 def test_advice_is_shown_and_what_an_older_daemon_does_not_send_is_left_out() -> None:

@@ -1,6 +1,7 @@
 """status, pause, reindex, why, verify, logs, restart, and what is said when there is no daemon or one too many."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -54,7 +55,9 @@ def test_status_as_json_has_the_documented_shape(home, tree):
     assert (root["path"], root["files"], root["pending"], root["watching"]) == (str(tree), 2, 0, True)
     lines = home.ok("status", "--memory").splitlines()
     assert lines[0].startswith(f"ctx42d {VERSION} (pid {status['pid']}): idle, up ")
-    assert f"root    {tree}: 2 files, 2 chunks, watching" in lines[1]
+    assert re.fullmatch(r"watching 1 folder, 2 files, all fresh; .*\d+ of \d+ MB", lines[1])
+    assert f"root    {tree}: 2 files, 2 chunks, watching" in lines[2]
+    assert re.fullmatch(r"index   [\d.]+ MB on disk", lines[5])
 
 
 def test_without_a_daemon_every_question_ends_with_3_and_down_with_0(tmp_path):

@@ -1,0 +1,39 @@
+"""A figure that is looked up again only after a while: clients poll, and counting costs the same each time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+REMEMBER_S = 0.2
+QUICK_S = 0.005
+
+
+class Remembered(Generic[T]):
+    """A figure that is looked up again only after a while."""
+
+    def __init__(
+        self, look: Callable[[], T], for_s: float = REMEMBER_S, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._look, self._for_s, self._clock = look, for_s, clock
+        self._until = self._took_s = 0.0
+        self._value: T
+
+    def forget(self) -> None:
+        """Look again the next time."""
+        self._until = 0.0
+
+    def forget_if_quick(self) -> None:
+        """Look again the next time, unless that takes long."""
+        if self._took_s < QUICK_S:
+            self._until = 0.0
+
+    def __call__(self) -> T:
+        """Return the figure."""
+        if (began := self._clock()) >= self._until:
+            self._value = self._look()
+            now = self._clock()
+            self._until, self._took_s = now + self._for_s, now - began
+        return self._value
