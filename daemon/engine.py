@@ -155,6 +155,7 @@ class Engine:
         with contextlib.suppress(sqlite3.Error):  # a full disk: the next daemon learns again
             self.memory_log.save(all_of_it=True)
             self.activity.save()
+            self.root_use.save()
         self.store.close()
         self.database.close()
 
