@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
+from ctx42d.indexer.filters import KINDS
 from ctx42d.indexer.languages import LANGUAGES
 from ctx42d.indexer.roots import Root
 
 MOST_HITS = 1000
+MOST_CONTEXT_LINES = 1000
+LAST_MOMENT = 9_000_000_000  # in nanoseconds it fits into 64 bits
 FAILED, TIMED_OUT, BAD_PARAMETERS = -32000, -32001, -32602
 
 
@@ -82,8 +85,32 @@ def hits_wanted(method: str, k: int | None, default: int) -> int:
 
 def known_language(method: str, language: str | None) -> str | None:
     """A language by its name, or None for all. Raises MethodError, with the name that was probably meant."""
-    if language is not None and language not in LANGUAGES:
-        near = get_close_matches(language, LANGUAGES, 1)
+    return _known(method, "language", language, LANGUAGES)
+
+
+def known_kind(method: str, kind: str | None) -> str | None:
+    """A kind of definition by its name, or None for all. Raises MethodError likewise."""
+    return _known(method, "kind", kind, KINDS)
+
+
+def context_lines(method: str, lines: int | None) -> int | None:
+    """How many lines around a hit are asked for. Raises MethodError."""
+    if lines is not None and not 0 <= lines <= MOST_CONTEXT_LINES:
+        raise MethodError(f"{method}: context is {lines}, allowed is 0 to {MOST_CONTEXT_LINES}", BAD_PARAMETERS)
+    return lines
+
+
+def moment(method: str, name: str, seconds: float | None) -> float | None:
+    """A time in seconds since 1970. Raises MethodError."""
+    if seconds is not None and not 0 <= seconds <= LAST_MOMENT:
+        allowed = f"0 to {LAST_MOMENT}, in seconds since 1970"
+        raise MethodError(f"{method}: {name} is {seconds}, allowed is {allowed}", BAD_PARAMETERS)
+    return seconds
+
+
+def _known(method: str, what: str, name: str | None, names: Collection[str]) -> str | None:
+    if name is not None and name not in names:
+        near = get_close_matches(name, names, 1)
         hint = f": did you mean {near[0]}?" if near else ""
-        raise MethodError(f"{method}: there is no language {language!r:.60}{hint}", BAD_PARAMETERS)
-    return language
+        raise MethodError(f"{method}: there is no {what} {name!r:.60}{hint}", BAD_PARAMETERS)
+    return name

@@ -25,9 +25,21 @@ def hit_lines(hit: Mapping[str, Any], shown_path: str) -> list[str]:
     label = ": ".join(part for part in (hit.get("symbol") or "", said) if part)
     stale = "" if hit.get("fresh", True) else " [stale: changed since it was indexed]"
     lines = [f"{one_line(shown_path)}:{hit['start_line']}: {one_line(label)[:MAX_LINE_CHARS]}{stale}"]
+    if also := hit.get("also"):
+        lines.append("    also " + ", ".join(f"{one_line(other['path'])}:{other['start_line']}" for other in also))
     if shares := hit.get("explain"):
         lines.append("    " + "  ".join(f"{name} {_share(value)}" for name, value in shares.items()))
-    return lines
+    return lines + context_lines(hit)
+
+
+def context_lines(hit: Mapping[str, Any]) -> list[str]:
+    """Return the numbered lines around a hit, if they were asked for; `:` marks those that matter, as grep does."""
+    if not (context := hit.get("context")):
+        return []
+    focus, first = hit.get("focus", {}), context["start_line"]
+    matter = range(focus.get("start_line", first), focus.get("end_line", first) + 1)
+    texts = context["text"].split("\n")
+    return [f"    {n}{':' if n in matter else '-'} {one_line(text)}".rstrip() for n, text in enumerate(texts, first)]
 
 
 def telling_line(text: str, symbol: str) -> str:

@@ -23,6 +23,13 @@ def hit_answer(hit: Hit, *, explain: bool = False) -> dict[str, Any]:
         "fresh": hit.fresh,
         "text": hit.text,
     }
+    if hit.focus is not None:
+        answer["focus"] = {"start_line": hit.start_line + hit.focus[0], "end_line": hit.start_line + hit.focus[1]}
+    if hit.context is not None:
+        first, lines = hit.context
+        answer["context"] = {"start_line": first, "end_line": first + len(lines) - 1, "text": "\n".join(lines)}
+    if hit.also:
+        answer["also"] = [{"path": os.fsdecode(path), "start_line": line} for path, line in hit.also]
     if explain:
         answer["explain"] = {signal: round(share, 6) for signal, share in hit.shares.items()}
     return answer

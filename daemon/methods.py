@@ -20,8 +20,11 @@ from ctx42d.daemon.arguments import (
     BAD_PARAMETERS,
     TIMED_OUT,
     MethodError,
+    context_lines,
     hits_wanted,
+    known_kind,
     known_language,
+    moment,
     real_path,
     roots_at,
     scope_folder,
@@ -54,11 +57,13 @@ from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.touch import touch
 from ctx42d.daemon.why import why
 from ctx42d.indexer.damage import CorruptDatabase, is_damage
+from ctx42d.indexer.filters import Filters
 from ctx42d.indexer.hits import Hit
 from ctx42d.indexer.integrity import check_index, check_references, check_vectors
 from ctx42d.indexer.root_first import ask_first
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Query
+from ctx42d.indexer.surrounding import with_context
 from ctx42d.indexer.verify import Problem, verify_root
 
 VERIFY_SYNC_S = 60.0
@@ -143,16 +148,20 @@ class Methods:
         began = time.perf_counter()
         k = hits_wanted("search", params.k, self._default_k)
         folder = scope_folder("search", params.root, self._engine.roots.all())
-        language = known_language("search", params.lang)
+        language, kind = known_language("search", params.lang), known_kind("search", params.kind)
+        since_s = moment("search", "changed_since", params.changed_since)
+        around = context_lines("search", params.context)
         if params.wait_fresh_s:
             self._wait_fresh(folder, _seconds("wait_fresh_s", params.wait_fresh_s))
         wait_ms = self._wait_deep_ms if params.wait_deep_ms is None else _seconds("wait_deep_ms", params.wait_deep_ms)
-        query = Query(params.query, k, folder, language, params.path, max(0.0, wait_ms) / 1000)
+        filters = Filters(folder, language, params.path, kind, since_s)
+        query = Query(params.query, k, filters, max(0.0, wait_ms) / 1000)
         self._engine.activity.asked()
         self._engine.jobs.wake_in("housekeeping", HOUSEKEEPING_S)  # a worker may start, and memory be taken
         first = self._engine.roots.of(real_path(params.near)) if params.near is not None else None
         answer = ask_first(self._engine.search, query, first, self._engine.root_map)
         self._engine.root_use.used(_roots_of(answer.hits, self._engine.root_map))
+        hits = answer.hits if around is None else with_context(self._engine.database, answer.hits, around)
         labels = {root.model: self._engine.models.label(root.bundle) for root in self._engine.root_map.values()}
         models = {labels.get(model, model): took_part for model, took_part in answer.models.items()}
         return {
@@ -161,7 +170,7 @@ class Methods:
             "coverage": self._status.coverage(),
             "tiers": answer.tiers,
             **({"models": models} if len(models) > 1 else {}),
-            "hits": [hit_answer(hit, explain=params.explain) for hit in answer.hits],
+            "hits": [hit_answer(hit, explain=params.explain) for hit in hits],
         }
 
     def _wait_fresh(self, folder: bytes | None, timeout_s: float) -> None:

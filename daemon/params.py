@@ -18,14 +18,20 @@ class NoParams(Params, frozen=True):
 
 
 class SearchParams(Params, frozen=True):
-    """A question, its filters, whose hits come first (`near`: a folder), and how long to wait for what."""
+    """A question, its filters, whose hits come first (`near`: a folder), and how long to wait for what.
+
+    `changed_since`: seconds since 1970. `context`: lines around those that matter.
+    """
 
     query: str
     k: int | None = None
     root: str | None = None
     lang: str | None = None
     path: str | None = None
+    kind: str | None = None
+    changed_since: float | None = None
     near: str | None = None
+    context: int | None = None
     explain: bool = False
     wait_fresh_s: float | None = None
     wait_deep_ms: float | None = None

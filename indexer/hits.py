@@ -20,7 +20,7 @@ from ctx42d.indexer.wire import FileStamp, stamp_of
 
 CHUNK = """
 SELECT f.root_id, f.relpath, f.dev, f.inode, f.size, f.mtime_ns, f.ctime_ns,
-       c.start_line, c.end_line, f.language, c.symbol, c.kind, c.text, v.hash
+       c.start_line, c.end_line, f.language, c.symbol, c.kind, c.text, v.hash, f.id
 FROM chunks c JOIN files f ON f.id = c.file_id JOIN vectors v ON v.id = c.vector_id WHERE c.id = ?
 """
 
@@ -36,7 +36,11 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """Lines that answer."""
+    """Lines that answer.
+
+    `focus`: the first and last of its lines that matter, from 0. `also`: places (path, line) that say the same again.
+    `context`: the number of a line of the file, from 1, and the lines from there that were asked for around the focus.
+    """
 
     path: bytes
     root: bytes
@@ -50,6 +54,10 @@ class Hit:
     fresh: bool
     text: str
     shares: dict[str, float] = field(default_factory=dict)
+    focus: tuple[int, int] | None = None
+    also: tuple[tuple[bytes, int], ...] = ()
+    context: tuple[int, tuple[str, ...]] | None = None
+    file_id: int = 0
 
 
 def read_hits(database: Database, chosen: Iterable[Chosen], roots: Mapping[int, Root]) -> list[Hit]:
@@ -79,8 +87,11 @@ def whole_text(symbol: str, stored: bytes, name: bytes) -> str:
 
 
 def _hit(one: Chosen, row: tuple[Any, ...], root: Root) -> Hit:
-    _, relpath, *stamp, start, end, language, symbol, kind, stored, name = row
+    _, relpath, *stamp, start, end, language, symbol, kind, stored, name, file_id = row
     path = root.absolute(relpath)
     text = whole_text(symbol, stored, name)
     fresh = is_fresh(path, FileStamp(*stamp))
-    return Hit(path, root.path, relpath, start, end, language, symbol, kind, one.score, fresh, text, one.shares)
+    return Hit(
+        *(path, root.path, relpath, start, end, language, symbol, kind, one.score, fresh, text, one.shares),
+        file_id=file_id,
+    )

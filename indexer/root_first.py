@@ -15,9 +15,9 @@ from ctx42d.indexer.search import Answer, Query, Search
 
 def ask_first(search: Search, query: Query, first: Root | None, roots: Mapping[int, Root]) -> Answer:
     """The best hits for a query: those in a root (None: no matter where) before all others."""
-    if first is None or query.folder is not None:
+    if first is None or query.filters.folder is not None:
         return search.ask(query, roots)
-    own = search.ask(replace(query, folder=first.path), roots)
+    own = search.ask(replace(query, filters=replace(query.filters, folder=first.path)), roots)
     others = {
         root_id: root for root_id, root in roots.items() if not root.path.startswith(first.path.rstrip(b"/") + b"/")
     }

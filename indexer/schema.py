@@ -98,6 +98,8 @@ CREATE TABLE activity (minute INTEGER PRIMARY KEY, files INTEGER NOT NULL, texts
     kills INTEGER NOT NULL)
 """
 
+KINDS = "CREATE INDEX chunks_by_kind ON chunks(kind)"
+
 
 @migrations()
 def first_tables(db: sqlite_utils.Database) -> None:
@@ -123,6 +125,12 @@ def models(db: sqlite_utils.Database) -> None:
 def activity(db: sqlite_utils.Database) -> None:
     """Keep what was done, minute by minute."""
     db.execute(ACTIVITY)
+
+
+@migrations()
+def kinds(db: sqlite_utils.Database) -> None:
+    """Let a question ask for one kind of definition."""
+    db.execute(KINDS)
 
 
 def _statements(script: str) -> list[str]:

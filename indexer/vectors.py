@@ -97,9 +97,16 @@ class VectorIndex:
         return True
 
     def nearest(
-        self, tier: Tier, query: NDArray[np.float32], k: int, files: NDArray[np.int32] | None, model: str = OWN
+        self,
+        tier: Tier,
+        query: NDArray[np.float32],
+        k: int,
+        files: NDArray[np.int32] | None,
+        model: str = OWN,
+        *,
+        chunks: NDArray[np.int64] | None = None,
     ) -> list[tuple[int, float]]:
-        """Best chunks as (id, cosine), best first, among those of `files` (sorted file ids; None: all).
+        """Best chunks as (id, cosine), best first, among those of `files` and `chunks` (sorted ids; None: all).
 
         In the deep tier among those that `model` has read, whose question vector it has to be.
         """
@@ -115,9 +122,20 @@ class VectorIndex:
         scores = np.where(rows >= 0, by_row[np.maximum(rows, 0)], -np.inf)
         if files is not None:
             scores[~np.isin(owners, files)] = -np.inf
+        if chunks is not None:
+            scores[~np.isin(ids, chunks)] = -np.inf
         best = np.argpartition(-scores, min(k, len(scores)) - 1)[:k]
         best = best[np.argsort(-scores[best], kind="stable")]
         return [(int(ids[i]), float(scores[i])) for i in best if scores[i] > -np.inf]
+
+    def chunk_ids(self, files: NDArray[np.int32] | None, chunks: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+        """Sorted ids of the chunks of `files` that are among `chunks` (None: all); None: all chunks there are."""
+        if files is None:
+            return chunks
+        with self._lock:
+            ids, _, owners = self._chunks.live()
+        found = ids[np.isin(owners, files)]
+        return found if chunks is None else np.intersect1d(found, chunks, assume_unique=True)
 
     def differing(self, tier: Tier, rows: Iterable[tuple[int, bytes | None]], model: str = OWN) -> Iterator[int]:
         """Numbers of rows (None: none yet), in order, that are not what the file of a tier, or model, holds."""

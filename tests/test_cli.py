@@ -136,6 +136,36 @@ def test_options_become_parameters_and_folders_real_paths(shell, daemon, tmp_pat
     }
 
 
+@pytest.mark.parametrize(
+    ("when", "seconds"),
+    [("2026-11-27T18:30+00:00", 1795804200.0), ("1970-01-01T00:00Z", 0.0), ("999999w", 0.0)],
+)
+def test_changed_since_takes_a_time_or_how_long_ago(shell, daemon, when, seconds):
+    daemon.script["search"] = answer()
+    assert shell("search", "x", "--changed-since", when)[0] == 0
+    assert daemon.asked("search")["changed_since"] == seconds
+
+
+def test_a_moment_that_is_none_is_refused(shell):
+    code, _, err = shell("search", "x", "--changed-since", "yesterday")
+    assert code == 2
+    assert "'yesterday' is no time: give 2h, 3d, 2026-11-27" in err
+
+
+def test_context_marks_the_lines_that_matter(shell, daemon):
+    context = {"start_line": 8, "end_line": 10, "text": "a\nb\n"}
+    found = hit(
+        "/a.py", focus={"start_line": 9, "end_line": 9}, context=context, also=[{"path": "/b.py", "start_line": 3}]
+    )
+    daemon.script["search"] = answer(found)
+    assert shell("search", "x", "-C", "1")[1].splitlines()[1:] == [
+        "    also /b.py:3",
+        "    8- a",
+        "    9: b",
+        "    10-",
+    ]
+
+
 def test_a_text_that_looks_like_an_option_is_searched_after_two_dashes(shell, daemon):
     daemon.script["search"] = answer()
     assert shell("search", "--json", "--", "--force")[0] == 0

@@ -4,14 +4,16 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from index_kit import DEEP_DIMS, Index, row_of
 
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.filters import Filters, path_pattern
 from ctx42d.indexer.parsing import Parser
-from ctx42d.indexer.search import Answer, Query, Search, path_pattern
+from ctx42d.indexer.search import Answer, Query, Search
 from ctx42d.indexer.static import StaticTable
 from ctx42d.indexer.wire import FileToParse, Parse
 from ctx42d.memory.config import MemoryConfig
@@ -43,22 +45,27 @@ class Library:
         self.search = Search(self.index.database, self.index.store.vectors, table, lambda: {"": self.embedding})
         self.roots = {root.root_id: root for root in self.index.roots.all()}
 
-    def add(self, name: str, text: str) -> None:
+    def add(self, name: str, text: str, *, mtime: float | None = None) -> None:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        if mtime is not None:
+            os.utime(path, (mtime, mtime))
         relpath = os.fsencode(name)
         file = FileToParse(0, os.fsencode(path), relpath)
         self.index.store.put(self.index.root_id, relpath, self.parser.parse(file, Parse([file], 1500, 2**20)))
 
-    def ask(
-        self, text: str, *, folder: str = "", language: str | None = None, path: str | None = None, deep_s: float = 0.0
-    ) -> Answer:
+    def ask(self, text: str, *, folder: str = "", deep_s: float = 0.0, **filters: Any) -> Answer:
         where = os.fsencode(os.path.normpath(self.root / folder)) if folder else None
-        return self.search.ask(Query(text, 10, where, language, path, deep_s), self.roots)
+        return self.search.ask(Query(text, 10, Filters(where, **filters), deep_s), self.roots)
 
-    def found(self, text: str, *, folder: str = "", language: str | None = None, path: str | None = None) -> list[str]:
-        return [os.fsdecode(hit.relpath) for hit in self.ask(text, folder=folder, language=language, path=path).hits]
+    def found(self, text: str, **filters: Any) -> list[str]:
+        return [os.fsdecode(hit.relpath) for hit in self.ask(text, **filters).hits]
+
+    def deepen(self) -> None:
+        waiting = self.index.store.without_deep(100)
+        rows = [(pending.vector_id, row_of(pending.text, DEEP_DIMS)) for pending in waiting]
+        self.index.store.put_deep(rows)
 
     def close(self) -> None:
         self.embedding.close()
@@ -92,11 +99,39 @@ def test_a_definition_comes_first_before_its_test_and_its_documentation(library:
         ({"path": "src/**"}, {"src/http/client.py", "src/http/pool.py", "src/parse.go"}),
         ({"path": "test_*"}, {"tests/test_client.py"}),
         ({"folder": "src", "language": "python", "path": "client.*"}, {"src/http/client.py"}),
+        ({"kind": "class"}, {"src/http/client.py"}),
+        ({"kind": "function", "folder": "src"}, {"src/http/pool.py", "src/parse.go"}),
+        ({"kind": "section"}, {"docs/guide.md"}),
+        ({"kind": "trait"}, set()),
+        ({"changed_since_s": 0.0}, set(FILES)),
+        ({"changed_since_s": 4e9}, set()),
     ],
-    ids=range(10),
+    ids=range(16),
 )
-def test_filters_leave_only_what_they_let_in(library: Library, filters: dict[str, str], expected: set[str]) -> None:
-    assert set(library.found("request connection", **filters)) == expected
+def test_filters_leave_only_what_they_let_in(library: Library, filters: dict[str, Any], expected: set[str]) -> None:
+    library.deepen()
+    answer = library.ask("request connection", deep_s=30, **filters)
+    assert {os.fsdecode(hit.relpath) for hit in answer.hits} == expected
+
+
+def test_only_files_that_changed_since_a_moment_answer(library: Library) -> None:
+    library.add("src/parse.go", FILES["src/parse.go"], mtime=1000)
+    assert "src/parse.go" in library.found("request", changed_since_s=999.0)
+    assert "src/parse.go" not in library.found("request", changed_since_s=1001.0)
+
+
+def test_a_copy_is_folded_into_the_better_hit_and_named_there(library: Library) -> None:
+    library.add("vendor/http/pool.py", FILES["src/http/pool.py"].replace("host, port)", "host,  port)"))
+    hits = library.ask("open_connection").hits
+    assert [os.fsdecode(hit.relpath) for hit in hits if hit.symbol == "open_connection"] == ["src/http/pool.py"]
+    assert hits[0].also == ((os.fsencode(library.root / "vendor/http/pool.py"), 1),)
+
+
+def test_a_hit_says_which_of_its_lines_matter(library: Library) -> None:
+    body = "".join(f"    step_{i} = {i}\n" for i in range(20))
+    library.add("src/long.py", f"def long():\n{body}    quaternion = spin(step_3)\n{body}")
+    [hit] = library.ask("quaternion spin", path="long.py").hits
+    assert hit.focus == (21, 21)
 
 
 def test_a_folder_above_the_root_is_all_of_it_and_one_beside_it_is_nothing(library: Library, tmp_path: Path) -> None:
@@ -144,8 +179,7 @@ def test_what_was_removed_is_found_no_more(library: Library) -> None:
 
 def test_the_answer_says_which_tiers_took_part(library: Library) -> None:
     assert library.ask("send request").tiers == ["lexical", "static"]
-    waiting = library.index.store.without_deep(100)
-    library.index.store.put_deep([(pending.vector_id, row_of(pending.text, DEEP_DIMS)) for pending in waiting])
+    library.deepen()
     answer = library.ask("send request", deep_s=30)
     assert answer.tiers == ["lexical", "static", "deep"]
     assert any("deep" in hit.shares for hit in answer.hits)

@@ -76,7 +76,7 @@ def test_the_answer_as_json_has_the_documented_shape(home, tree):
     assert set(answer["coverage"]) == {"lexical", "static", "deep"}
     assert (answer["coverage"]["lexical"], answer["coverage"]["static"]) == (1.0, 1.0)
     first = answer["hits"][0]
-    shape = "path root relpath start_line end_line language symbol kind score fresh text explain"
+    shape = "path root relpath start_line end_line language symbol kind score fresh text focus explain"
     assert list(first) == shape.split()
     assert (first["path"], first["root"]) == (f"{tree}/src/client.py", str(tree))
     assert (first["relpath"], first["language"], first["fresh"]) == ("src/client.py", "python", True)
@@ -207,3 +207,24 @@ def test_no_hits_is_no_failure_and_wrong_usage_is_a_sentence(home, arguments, co
     done = home("search", *arguments)
     assert (done.code, done.out, done.err.count("\n")) == (code, "", 1)
     assert said in done.err
+
+
+def test_context_shows_the_lines_that_matter_and_those_around_them(home: Home, tree: Path) -> None:
+    [hit] = home.json("search", "fetch_inventory", "--root", tree, "--context", "1", "-k", "1", "--kind", "method")[
+        "hits"
+    ]
+    context, lines = hit["context"], Path(hit["path"]).read_text().splitlines()
+    assert context["start_line"] == max(1, hit["focus"]["start_line"] - 1)
+    assert context["text"].splitlines() == lines[context["start_line"] - 1 : context["end_line"]]
+    printed = home.ok("search", "fetch_inventory", "--root", tree, "-C", "1", "-k", "1").splitlines()
+    assert any(line.strip().startswith(f"{hit['focus']['start_line']}:") for line in printed[1:])
+
+
+def test_a_kind_that_does_not_exist_is_refused_with_the_one_that_was_meant(home: Home, tree: Path) -> None:
+    said = home("search", "inventory", "--root", tree, "--kind", "functoin")
+    assert said.code == 2
+    assert "did you mean function?" in said.err
+
+
+def test_nothing_changed_since_tomorrow(home: Home, tree: Path) -> None:
+    assert home.json("search", "inventory", "--root", tree, "--changed-since", "2100-01-01")["hits"] == []

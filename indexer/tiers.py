@@ -1,0 +1,107 @@
+"""What does each tier find for a question: the chunks that may answer, best first?
+
+Covers the three lists (words in the full text, the static table's vectors, the models' vectors) over what the filters
+allow, and how often words occur. Leaves the filters to `filters.py`, the order of all to `ranking.py`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ctx42d.indexer.database import Database
+from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.filters import Allowed
+from ctx42d.indexer.question import Question, full_text_query
+from ctx42d.indexer.question_vectors import question_vectors
+from ctx42d.indexer.static import StaticTable
+from ctx42d.indexer.vectors import VectorIndex
+
+CANDIDATES = 150
+FREQUENCY_SECONDS = 30.0
+MOST_FREQUENCIES = 10_000
+BATCH = 500
+BM25 = "bm25(chunks_fts, 1.0, 3.0, 1.5)"
+FIND = f"SELECT rowid FROM chunks_fts WHERE chunks_fts MATCH ? ORDER BY {BM25} LIMIT ?"  # noqa: S608 constants
+
+
+class Tiers:
+    """Asks the tiers. Thread-safe."""
+
+    def __init__(
+        self,
+        database: Database,
+        vectors: VectorIndex,
+        table: StaticTable,
+        services: Callable[[], Mapping[str, EmbeddingService]],
+    ) -> None:
+        """`services`: those of the models that can be used; none when there is no deep tier."""
+        self._database, self._vectors, self.table, self._services = database, vectors, table, services
+        self._frequencies: dict[str, tuple[float, int]] = {}
+        self._lock = threading.Lock()
+
+    def lexical(self, question: Question, allowed: Allowed) -> list[int]:
+        """Chunks that have the question's rare words, by BM25."""
+        with self._database.reading() as connection:
+            chunks = connection.execute("SELECT count(*) FROM chunks_fts_docsize").fetchone()[0]
+            match = full_text_query(question, chunks, lambda term: self._frequency(connection, term))
+            if match is None:
+                return []
+            ids = self._vectors.chunk_ids(allowed.files, allowed.chunks)
+            if ids is None:
+                return [row[0] for row in connection.execute(FIND, (match, CANDIDATES))]
+            return list(islice(_among(connection.execute(FIND, (match, -1)), ids), CANDIDATES))
+
+    def static(self, question: Question, allowed: Allowed) -> list[int]:
+        """Chunks whose words resemble the question's."""
+        vector = self.table.vector(question.words)
+        if not vector.any():
+            return []
+        found = self._vectors.nearest("static", vector, CANDIDATES, allowed.files, chunks=allowed.chunks)
+        return [chunk_id for chunk_id, _ in found]
+
+    def deep(self, text: str, models: Iterable[str], allowed: Allowed, wait_s: float) -> dict[str, list[int] | None]:
+        """Chunks by model, for each of these models; None: it gave no vector in time."""
+        found: dict[str, list[int] | None] = dict.fromkeys(models)
+        if wait_s <= 0:
+            return found
+        text = text.encode("utf-8", "replace").decode("utf-8")  # an argument that wasn't UTF-8 holds surrogates
+        services = {model: service for model, service in self._services().items() if model in found}
+        for model, vector in question_vectors(services, text, wait_s=wait_s).items():
+            nearest = self._vectors.nearest("deep", vector, CANDIDATES, allowed.files, model, chunks=allowed.chunks)
+            found[model] = [chunk_id for chunk_id, _ in nearest]
+        return found
+
+    def release(self) -> None:
+        """Let go of the memory that questions brought in."""
+        self._vectors.release()
+        self.table.release()
+        with self._lock:
+            self._frequencies.clear()
+
+    def _frequency(self, connection: sqlite3.Connection, term: str) -> int:
+        """In how many chunks a term occurs; remembered for a while: counting a frequent one takes a millisecond."""
+        now = time.monotonic()
+        until, count = self._frequencies.get(term, (0.0, 0))
+        if until < now or not count:
+            row = connection.execute("SELECT doc FROM chunks_terms WHERE term = ?", (term,)).fetchone()
+            count = row[0] if row else 0
+            with self._lock:
+                if len(self._frequencies) > MOST_FREQUENCIES:
+                    self._frequencies.clear()
+                self._frequencies[term] = now + FREQUENCY_SECONDS, count
+        return count
+
+
+def _among(rows: sqlite3.Cursor, ids: NDArray[np.int64]) -> Iterable[int]:
+    """Those of the rows, in their order, that are among sorted ids."""
+    while batch := rows.fetchmany(BATCH):
+        found = np.array(batch, dtype=np.int64)[:, 0]
+        at = np.minimum(np.searchsorted(ids, found), len(ids) - 1)
+        yield from found[ids[at] == found].tolist()
