@@ -1,41 +1,64 @@
 """`ctx42d logs`: what did the daemon say?
 
-Covers printing the log's lines, as text or as JSON, and where to look if there are none. Following is `follow.py`,
-the format is `logs.py`.
+Covers printing the log's lines, as text or as JSON, and where to look if there are none. Which lines those are is
+`log_lines.py`, the format is `logs.py`.
 """
 
 import json
-import re
+import os
 import sys
+from dataclasses import asdict
+from datetime import datetime
 
 import click
 
 from ctx42d.daemon.cli_connection import our_paths
+from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_output import emit, notice
-from ctx42d.daemon.follow import follow, last_lines
+from ctx42d.daemon.installed import installed
+from ctx42d.daemon.log_lines import ALL, LEVELS, LogLine, Wanted, following, has_journal, last, stamp
 from ctx42d.daemon.oneline import one_line
+from ctx42d.daemon.since import moment
 
-LINE = re.compile(r"(?P<time>\S+Z) (?P<level>[A-Z]+) +(?P<part>[^ :]+): (?P<text>.*)")
+USUAL_LINES = 50
 
 
 @click.command("logs")
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on with what is written from now on.")
-@click.option("-n", "--lines", "number", type=click.IntRange(0), default=50, show_default=True, metavar="LINES")
+@click.option("-f", "--follow", "goes_on", is_flag=True, help="Go on with what is written from now on.")
+@click.option(
+    "-n",
+    "--lines",
+    "number",
+    type=click.IntRange(0),
+    metavar="LINES",
+    help="The last so many [default: 50, or all --since].",
+)
+@click.option("--level", type=click.Choice(list(LEVELS)), default="debug", help="Lines of this level, and worse.")
+@click.option("--since", metavar="TIME", help="From then on: 10m, 2h, today, 14:30, 2026-11-27T14:30.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document a line.")
-def logs_command(following: bool, number: int, as_json: bool) -> None:
+def logs_command(goes_on: bool, number: int | None, level: str, since: str | None, as_json: bool) -> None:
     """Print the last lines of the log."""
-    path = our_paths().log_file
-    if not path.exists():
+    path, wanted = our_paths().log_file, Wanted(level, _since(since))
+    number = (ALL if since else USUAL_LINES) if number is None else number
+    journal = installed(os.environ) is not None and has_journal()
+    if not (path.exists() or journal):
         notice(f"No log at {path}: a daemon in the foreground writes to stderr, one of systemd's to its journal.")
-    for line in follow(path, number) if following else last_lines(path, number):
+    for line in (following if goes_on else last)(path, number, wanted, journal=journal):
         emit(_shown(line, as_json=as_json))
-        if following:
+        if goes_on:
             sys.stdout.flush()
 
 
-def _shown(line: bytes, *, as_json: bool) -> str:
-    text = line.decode("utf-8", "replace")
+def _since(typed: str | None) -> str:
+    if typed is None:
+        return ""
+    try:
+        return stamp(moment(typed, datetime.now().astimezone()))
+    except ValueError as error:
+        raise BadArgument(f"--since: {error}") from None
+
+
+def _shown(line: LogLine, *, as_json: bool) -> str:
     if not as_json:
-        return one_line(text)
-    parts = LINE.fullmatch(text)
-    return json.dumps(parts.groupdict() if parts else {"text": text})
+        return one_line(str(line))
+    return json.dumps(asdict(line) if line.time else {"text": line.text})

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from ctx42d.daemon.client import ClientError, DaemonClient, DaemonError, NoAnswer, NoDaemon, ProtocolError
+from ctx42d.daemon.installed import installed
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -44,12 +45,15 @@ def is_running(client: DaemonClient) -> bool:
 def ensure_running(client: DaemonClient, *, seconds: float | None = None) -> bool:
     """Start the daemon in the background if none answers; return whether it was started.
 
+    Where a service of this user's is installed for these folders, its manager starts it.
     It belongs to its own session, has no terminal, and outlives us. Raises LaunchError with the daemon's own last
     sentence if it left before it answered, or doesn't within `seconds` (None: START_SECONDS); ClientError if one is
     there that doesn't answer.
     """
     if is_running(client):
         return False
+    if _started_as_service(client):
+        return True
     with tempfile.TemporaryFile() as said:
         process = _spawn(service_command(), stdin=subprocess.DEVNULL, stderr=said)
         try:
@@ -110,6 +114,15 @@ def process_alive(pid: int) -> bool:
     except (OSError, IndexError):
         return not sys.platform.startswith("linux")
     return state not in "ZX"
+
+
+def _started_as_service(client: DaemonClient) -> bool:
+    service = installed(os.environ)
+    if service is None or service.kind != "user":
+        return False
+    if why_not := service.start():
+        raise LaunchError(why_not)
+    return why_not is None and _within(START_SECONDS, lambda: _answers(client))
 
 
 def _spawn(command: list[str], *, stdin: int, stderr: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -2,7 +2,8 @@
 
 One format, one record a line: `2026-11-22T13:20:54.123Z INFO    watch: text`. Line breaks and other control characters
 are escaped, because file names are strangers' text. Lines go to stderr in the foreground or under a service manager,
-else to a file (0600) that is turned over at a size. Covers no reading: `ctx42d logs` is `follow.py`.
+to the journal with their parts apart if that is where stderr leads, else to a file (0600) that is turned over at a
+size. Covers no reading: `ctx42d logs` is `log_lines.py`.
 """
 
 import logging
@@ -15,6 +16,7 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from ctx42d.daemon import journal
 from ctx42d.daemon.oneline import one_line
 from ctx42d.daemon.paths import make_private
 
@@ -41,7 +43,7 @@ def setup(settings: LogSettings, log_file: Path, to_stderr: bool) -> None:
     `ctx42d.*` loggers report from the level asked for, libraries from warnings on. Raises OSError if the log's folder
     can't be made or the file can't be opened; a disk that fills up later loses lines, never the daemon.
     """
-    handler = logging.StreamHandler(sys.stderr) if to_stderr else _file(settings, log_file)
+    handler = _stderr() if to_stderr else _file(settings, log_file)
     handler.setFormatter(OneLine())
     root = logging.getLogger()
     for old in root.handlers[:]:
@@ -59,8 +61,11 @@ def under_service_manager(environ: Mapping[str, str], stderr_fd: int = 2) -> boo
     `JOURNAL_STREAM` alone proves nothing, every terminal of a systemd desktop inherits it: it names the device and
     inode that stderr must be (systemd.exec(5)).
     """
-    if environ.get("NOTIFY_SOCKET"):
-        return True
+    return bool(environ.get("NOTIFY_SOCKET")) or is_journal(environ, stderr_fd)
+
+
+def is_journal(environ: Mapping[str, str], stderr_fd: int = 2) -> bool:
+    """Say whether what is written to stderr becomes lines of systemd's journal."""
     try:
         there = os.fstat(stderr_fd)
     except OSError:
@@ -91,6 +96,11 @@ class _PrivateFile(RotatingFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Drop the line: a full disk is reported by `status`, and stderr is nobody's here."""
+
+
+def _stderr() -> logging.Handler:
+    stream = logging.StreamHandler(sys.stderr)
+    return journal.JournalHandler(stream) if is_journal(os.environ) and journal.listens() else stream
 
 
 def _file(settings: LogSettings, log_file: Path) -> logging.Handler:

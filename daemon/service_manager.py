@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ctx42d.daemon.client import ClientError
+from ctx42d.daemon.installed import START_SECONDS, folder_of
 from ctx42d.daemon.launch import last_words, service_command
 from ctx42d.daemon.paths import resolve
 from ctx42d.daemon.unit_file import HANDED_ON, Kind, Unit, text
 
-SYSTEM_UNITS = Path("/etc/systemd/system")
 ASK_SECONDS = 30.0
-START_SECONDS = 300.0  # the unit's own limit ends it before, unless the daemon asks for more time
 NO_NAMESPACE = ("217", "225", "226")  # exit codes of systemd.exec(5): USER, NETWORK, NAMESPACE
 SHOWN = (
     "UnitFileState", "ActiveState", "SubState", "StatusText", "MainPID", "NRestarts", "Result", "ExecMainStatus",
@@ -129,17 +128,14 @@ class Manager:
 
 def manager_here(environ: Mapping[str, str], *, system: bool, platform: str = sys.platform) -> Manager:
     """Return the manager that this platform has. Raises ServiceError."""
-    home = Path(environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir)
     if platform == "darwin":
         if system:
             raise ServiceError("--system is for systemd: launchd starts the agent of each user who installs it")
-        return Manager("launchd", home / "Library/LaunchAgents")
+        return Manager("launchd", folder_of("launchd", environ))
     if not platform.startswith("linux"):
         raise ServiceError(f"there is no service manager that we know on {platform}: `ctx42d up` starts the daemon")
-    if system:
-        return Manager("system", SYSTEM_UNITS)
-    config = environ.get("XDG_CONFIG_HOME", "")
-    return Manager("user", (Path(config) if os.path.isabs(config) else home / ".config") / "systemd/user")
+    kind: Kind = "system" if system else "user"
+    return Manager(kind, folder_of(kind, environ))
 
 
 def unit_for(kind: Kind, environ: Mapping[str, str], user: str | None = None) -> Unit:

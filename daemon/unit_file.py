@@ -5,7 +5,6 @@ manager, and an agent for launchd. Covers the text, systemd's quoting, and which
 installing it to `service_manager.py`.
 """
 
-import plistlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -137,6 +136,8 @@ def _quoted(value: str, *, dollar: str = "$") -> str:
 
 
 def _plist(unit: Unit) -> str:
+    import plistlib  # 10 ms that no other command pays
+
     agent: dict[str, Any] = plistlib.loads((TEMPLATES / FILES["launchd"]).read_bytes())
     stderr = str(unit.paths.state_dir / "ctx42d.stderr")
     agent |= {"ProgramArguments": list(unit.command), "EnvironmentVariables": dict(unit.environ)}

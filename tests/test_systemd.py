@@ -58,6 +58,11 @@ def test_install_takes_over_from_a_daemon_that_ran_without_it_and_uninstall_leav
     assert b"Read-only file system" in subprocess.run(inside, capture_output=True).stderr
 
     pid = user.pid
+    user.ok("down")
+    assert user.shown("ActiveState") == "inactive"
+    user.ok("up")
+    assert user.shown("MainPID") == str(user.pid) != str(pid), "not the service, but a daemon beside it"
+    pid = user.pid
     assert user.ok("service", "uninstall") == f"removed {user.unit_file}\n"
     assert not Path(f"/proc/{pid}").exists()
     assert user.shown("LoadState") == "not-found"
