@@ -102,6 +102,8 @@ class Places:
         if number is None:
             return np.full(len(vectors), -1, dtype=np.int32)
         known = np.maximum(vectors, 0)
+        if len(self._numbers) == 1:  # nearly always, and a third of the time
+            return np.where(vectors >= 0, self._rows[known], np.int32(-1))
         ours = (vectors >= 0) & (self._models[known] == number)
         return np.where(ours, self._rows[known], np.int32(-1))
 
@@ -109,4 +111,4 @@ class Places:
         more = max(size, len(self._rows) * 5 // 4, 1024) - len(self._rows)
         if size > len(self._rows):
             self._models = np.append(self._models, np.full(more, -1, dtype=np.int16))
-            self._rows = np.append(self._rows, np.zeros(more, dtype=np.int32))
+            self._rows = np.append(self._rows, np.full(more, -1, dtype=np.int32))

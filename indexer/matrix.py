@@ -1,6 +1,8 @@
-"""A file of quantized rows, memory-mapped, and how near each of them is to a question.
+"""A file of quantized rows, memory-mapped, and how near each of them, or some of them, is to a question.
 
-Leaves which rows there are, and whose they are, to `vectors.py`; the layout of a row is `quantize.py`'s.
+Some of them are read, not mapped: a page fault maps the pages around it, and 4,000 rows here and there would be the
+whole file. Leaves which of them to `signs.py`, whose file is written with this one; which rows there are, and whose
+they are, to `vectors.py`; the layout of a row is `quantize.py`'s.
 """
 
 from __future__ import annotations
@@ -16,9 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ctx42d.indexer.quantize import row_dtype
+from ctx42d.indexer.signs import Signs
 
 BLOCK_ROWS = 2048
 GROWTH_ROWS = 16384
+RUN_BYTES = 2**18
 
 
 class Matrix:
@@ -28,6 +32,7 @@ class Matrix:
         self.dims = dims
         self._dtype = row_dtype(dims)
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._signs = Signs(path.with_name(path.name.replace("vectors", "signs", 1)), dims)
         self._lock = threading.Lock()
         self._map: mmap.mmap | None = None
         self._capacity = 0
@@ -36,12 +41,15 @@ class Matrix:
 
     def write(self, rows: Iterable[tuple[int, bytes]]) -> None:
         """Store rows by number. Written with pwrite: the pages stay the kernel's, not ours. Raises OSError."""
-        size = self._dtype.itemsize
+        first, run = 0, bytearray()
         for number, row in rows:
-            if number >= self._capacity:
-                self._grow(number + 1)
-            if os.pwrite(self._handle, row, number * size) < len(row):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if run and (number * len(row) != first * len(row) + len(run) or len(run) >= RUN_BYTES):
+                self._write_run(first, bytes(run))
+                run.clear()
+            first = first if run else number
+            run += row
+        if run:
+            self._write_run(first, bytes(run))
 
     def scores(self, query: NDArray[np.float32], count: int) -> NDArray[np.float32]:
         """Dot products (count,) of a float32 query (dims,) with the first rows; -inf where there is no row."""
@@ -59,6 +67,19 @@ class Matrix:
             np.multiply(part @ query, scale, out=out[start : start + len(block)])
             out[start : start + len(block)][scale == 0] = -np.inf
         return out
+
+    def distances(self, query: NDArray[np.float32], count: int) -> NDArray[np.uint16]:
+        """In how many signs each of the first rows differs from a query: the less, the nearer, as a rule."""
+        return self._signs.distances(query, count)
+
+    def scores_of(self, query: NDArray[np.float32], numbers: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Dot products of a float32 query (dims,) with rows of these numbers; -inf where there is no row."""
+        size = self._dtype.itemsize
+        found = [os.pread(self._handle, size, number * size) for number in numbers.tolist()]
+        table = np.frombuffer(b"".join(row.ljust(size, b"\0") for row in found), dtype=self._dtype)
+        scores: NDArray[np.float32] = (table["v"].astype(np.float32) @ query) * table["s"]
+        scores[table["s"] == 0] = -np.inf
+        return scores
 
     def differing(self, rows: Iterable[tuple[int, bytes | None]]) -> Iterator[int]:
         """Numbers of the rows (ordered by number; None: no row) that are not what the file holds."""
@@ -82,6 +103,15 @@ class Matrix:
         """Close the file."""
         self._map = None
         os.close(self._handle)
+        self._signs.close()
+
+    def _write_run(self, first: int, rows: bytes) -> None:
+        size = self._dtype.itemsize
+        if (end := first + len(rows) // size) > self._capacity:
+            self._grow(end)
+        if os.pwrite(self._handle, rows, first * size) < len(rows):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._signs.write(first, rows)
 
     def _grow(self, rows: int) -> None:
         capacity = (rows // GROWTH_ROWS + 1) * GROWTH_ROWS

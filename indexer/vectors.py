@@ -1,10 +1,10 @@
 """Nearest neighbours: quantized rows in memory-mapped files, and which chunk has which row.
 
 SQLite holds the truth (table `vectors`); the files are a copy that numpy can scan: 45,000 rows of 256 dimensions take
-about 4 ms. One holds the static rows, in the order of `vectors.id`, and one for each model its deep rows, in the order
-of `vectors.deep_row`: another model has other dimensions, and a question to it looks at its own rows only. A copy that
-wasn't closed cleanly is made again. Filters apply before ranking. Leaves quantization to `quantize.py`, files to
-`matrix.py`, what is stored to `store.py`.
+about 4 ms. Of very many rows only likely ones are looked at (`signs.py`). One file holds the static rows, in the order
+of `vectors.id`, and one for each model its deep rows, in the order of `vectors.deep_row`: another model has other
+dimensions, and a question to it looks at its own rows only. A copy that wasn't closed cleanly is made again. Filters
+apply before ranking. Leaves quantization to `quantize.py`, files to `matrix.py`, what is stored to `store.py`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,14 @@ OWN = ""  # the shipped model
 DEEP_ROWS = "SELECT deep_row, deep FROM vectors WHERE model = ? AND deep IS NOT NULL"
 NO_DEEP_ROWS = "SELECT deep_row FROM vectors WHERE model = ? AND deep IS NULL"
 ANY_DEEP_BYTES = "SELECT length(deep) FROM vectors WHERE model = ? AND deep IS NOT NULL LIMIT 1"
+
+
+SCANNED_ROWS = 100_000
+"""Above so many rows only those are looked at whose signs are likely ones: the rows of more are not held in memory."""
+LIKELY = 4000
+"""How many chunks are looked at exactly then: see bench/RESULTS.md for the share of the nearest ten that they hold."""
+
+NOWHERE = np.uint16(2**14 - 1)  # further than anything: the farthest is 4 steps a component away
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +126,18 @@ class VectorIndex:
                 matrix, count, rows = self._static, self.rows, vectors
         if not len(ids) or not count or matrix is None:
             return []
-        by_row = matrix.scores(query, count)
-        scores = np.where(rows >= 0, by_row[np.maximum(rows, 0)], -np.inf)
         if files is not None:
-            scores[~np.isin(owners, files)] = -np.inf
+            rows = np.where(_among(owners, files), rows, np.int32(-1))
         if chunks is not None:
-            scores[~np.isin(ids, chunks)] = -np.inf
+            rows = np.where(np.isin(ids, chunks), rows, np.int32(-1))
+        at = None if count <= SCANNED_ROWS else _likely(matrix.distances(query, count), rows, max(LIKELY, 4 * k))
+        if at is None:
+            scores = np.where(rows >= 0, matrix.scores(query, count)[np.maximum(rows, 0)], -np.inf)
+        else:
+            numbers, places = np.unique(rows[at], return_inverse=True)
+            ids, scores = ids[at], matrix.scores_of(query, numbers.astype(np.int32))[places]
+        if not len(scores):
+            return []
         best = np.argpartition(-scores, min(k, len(scores)) - 1)[:k]
         best = best[np.argsort(-scores[best], kind="stable")]
         return [(int(ids[i]), float(scores[i])) for i in best if scores[i] > -np.inf]
@@ -201,12 +215,14 @@ class VectorIndex:
 
     def _forget_others(self) -> None:
         """Delete the files of models that no text has a vector of any more."""
-        kept = {self._deep_file(model) for model in self._deep}
-        for file in set(self._folder.glob("vectors.deep.*")) - kept:
-            file.unlink()
+        kept = {self._deep_file(model).suffixes[-1] for model in self._deep if model}
+        for file in (*self._folder.glob("vectors.deep.*"), *self._folder.glob("signs.deep.*")):
+            if file.suffix not in kept:
+                file.unlink()
 
     def _checksums(self) -> str:
-        files = [self._folder / "vectors.static", *sorted(self._folder.glob("vectors.deep*"))]
+        files = [self._folder / f"{kind}.static" for kind in ("vectors", "signs")]
+        files += sorted(self._folder.glob("vectors.deep*")) + sorted(self._folder.glob("signs.deep*"))
         return " ".join(checksum(file) for file in files)
 
     def _load_arrays(self) -> None:
@@ -233,3 +249,20 @@ class VectorIndex:
         while model is not None:
             yield model
             model = connection.execute("SELECT min(model) FROM vectors WHERE model > ?", (model,)).fetchone()[0]
+
+
+def _among(owners: NDArray[np.int32], files: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether each owner is one of the files."""
+    allowed = np.zeros(max(owners.max(initial=0), files.max(initial=0)) + 1, dtype=np.bool_)
+    allowed[files] = True
+    return allowed[owners]
+
+
+def _likely(distances: NDArray[np.uint16], rows: NDArray[np.int32], wanted: int) -> NDArray[np.intp]:
+    """Where those chunks are whose rows differ least: at least so many as wanted, if there are."""
+    here = rows >= 0
+    ours = np.where(here, distances[np.maximum(rows, 0)], NOWHERE)
+    counts = np.cumsum(np.bincount(ours, minlength=int(NOWHERE) + 1)[:-1])
+    if counts[-1] <= wanted:
+        return np.flatnonzero(here)
+    return np.flatnonzero(ours <= np.searchsorted(counts, wanted))

@@ -1,5 +1,6 @@
 """Nearest neighbours are what brute force finds, and the files on disk are what the database says."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from index_kit import DEEP_DIMS, SIGNATURE, Index, index, row_of, vector_of
 from numpy.typing import NDArray
+from outside import MB, pss_bytes
 
 from ctx42d.indexer.arrays import ChunkArrays
 from ctx42d.indexer.matrix import GROWTH_ROWS, Matrix
@@ -240,3 +242,52 @@ def test_a_row_has_the_layout_that_is_documented() -> None:
     assert row_dtype(256).itemsize == 260
     row = np.frombuffer(row_of("a"), dtype=row_dtype(256))[0]
     assert np.abs(row["v"]).max() == 127
+
+
+@pytest.mark.parametrize("tier", ["static", "deep"])
+def test_of_many_rows_likely_ones_are_looked_at_and_the_nearest_are_among_them(
+    opened: Index, tier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"text number {i}" for i in range(900)]
+    with opened.store.transaction():
+        for i in range(0, 900, 3):
+            opened.put(b"f%d.py" % i, *texts[i : i + 3])
+    embed(opened)
+    nearest, dims = opened.store.vectors.nearest, 256 if tier == "static" else DEEP_DIMS
+    questions = [vector_of(text, dims) for text in texts[::90]]
+    every = [nearest(tier, question, 10, None) for question in questions]  # type: ignore[arg-type]
+    monkeypatch.setattr("ctx42d.indexer.vectors.SCANNED_ROWS", 100)
+    monkeypatch.setattr("ctx42d.indexer.vectors.LIKELY", 300)
+    likely = [nearest(tier, question, 10, None) for question in questions]  # type: ignore[arg-type]
+    assert [found[0] for found in likely] == [found[0] for found in every]  # the text itself
+    shared = [len(set(a) & set(b)) for a, b in zip(every, likely, strict=True)]
+    assert sum(shared) >= 0.8 * 10 * len(questions)  # random vectors have no neighbours worth the name
+    some = np.array([1, 2], dtype=np.int32)
+    found = nearest(tier, questions[0], 10, some)  # type: ignore[arg-type]
+    monkeypatch.setattr("ctx42d.indexer.vectors.SCANNED_ROWS", 10_000)
+    again = nearest(tier, questions[0], 10, some)  # type: ignore[arg-type]
+    assert len(found) == 6
+    assert [number for number, _ in found] == [number for number, _ in again]
+
+
+def test_signs_are_a_whole_copy_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctx42d.indexer.vectors.SCANNED_ROWS", 1)
+    with index(tmp_path) as opened:
+        opened.put(b"a.py", *(f"text {i}" for i in range(700)))
+        expected = opened.nearest_texts("text 6", k=1)
+    (tmp_path / "signs.static").write_bytes(bytes(64))
+    with index(tmp_path) as opened:
+        assert opened.nearest_texts("text 6", k=1) == expected == ["text 6"]
+
+
+def test_a_question_among_many_rows_leaves_nothing_of_them_in_memory(tmp_path: Path) -> None:
+    matrix, rows = Matrix(tmp_path / "vectors.static", 256), 200_000
+    block = quantize(unit(np.random.default_rng(3).normal(size=(2000, 256)).astype(np.float32)))
+    for start in range(0, rows, 2000):
+        matrix.write((start + i, block[i * 260 : (i + 1) * 260]) for i in range(2000))
+    before = pss_bytes(os.getpid())
+    likely = np.argsort(matrix.distances(vector_of("x"), rows), kind="stable")[:4000].astype(np.int32)
+    assert np.isfinite(matrix.scores_of(vector_of("x"), likely)).all()
+    del likely
+    assert pss_bytes(os.getpid()) - before < 8 * MB  # its files have 57
+    matrix.close()
