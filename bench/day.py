@@ -57,7 +57,9 @@ def main() -> int:
     if not copy.exists():
         shutil.copytree(options.tree.resolve(), copy, symlinks=True, ignore=shutil.ignore_patterns(".git"))
     day = json.loads(kept.read_text()) if kept.exists() else {"saves": 0, "looks": 0, "questions": 0, "slices": []}
-    home.ok("up", copy)
+    said = home("up", copy, within_s=600.0)
+    if said.code:
+        raise SystemExit(said.err)
     if day.setdefault("pid", home.pid) != home.pid:
         raise SystemExit(f"the daemon is another one than when the day began: {home.log[-2000:]}")
     saves = int(SAVES * options.scale)

@@ -14,7 +14,7 @@ import click
 from ctx42d.daemon.cli_connection import ask, our_daemon, our_paths
 from ctx42d.daemon.cli_output import emit
 from ctx42d.daemon.oneline import one_line
-from ctx42d.daemon.report_page import page
+from ctx42d.daemon.report_page import covered_hours, page
 
 FILE_NAME = "report.html"
 MOST_HOURS = 7 * 24
@@ -27,6 +27,8 @@ def report_command(output: Path | None, hours: float) -> None:
     """Write a page about the last hours: memory, throughput, queue, slow files, troubles. It needs no network."""
     with our_daemon() as client:
         status, history = client.call("status"), client.call("history", {"hours": hours})
+        if (covered := covered_hours(history)) < hours:  # a young daemon: the same again in finer steps
+            history = client.call("history", {"hours": covered})
     document = page(status, history, time.time())
     if output is None and not sys.stdout.isatty():
         sys.stdout.write(document)

@@ -22,6 +22,15 @@ def summary(status: Mapping[str, Any]) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def deaths(status: Mapping[str, Any]) -> str:
+    """Return a sentence about workers that died; nothing where none did."""
+    workers = status.get("workers", {})
+    if not workers.get("deaths"):
+        return ""
+    last = f", the last: {workers['last_death']}" if workers.get("last_death") else ""
+    return f"{count(workers['deaths'], 'worker')} died and {'was' if workers['deaths'] == 1 else 'were'} replaced{last}"
+
+
 def _watched(roots: list[Mapping[str, Any]]) -> str:
     if not roots:
         return "nothing to watch yet, add a folder with `ctx42d up FOLDER`"

@@ -20,11 +20,12 @@ from rich.text import Text
 
 from ctx42d.daemon.cli_memory import bars, by_minute
 from ctx42d.daemon.cli_render import watching_words
-from ctx42d.daemon.cli_summary import summary
+from ctx42d.daemon.cli_summary import deaths, summary
 from ctx42d.daemon.cli_words import duration, percent, size
 from ctx42d.daemon.oneline import one_line
 
 LOOKS = 240
+NEW_MINUTES = 8
 WATCH_SECONDS = 1.0
 STATE_STYLES = {"idle": "green", "indexing": "cyan", "starting": "cyan", "paused": "yellow", "stopping": "yellow"}
 LEVEL_STYLES = {"normal": "green", "elevated": "yellow", "critical": "red", "emergency": "bold red"}
@@ -68,7 +69,7 @@ def view(status: Mapping[str, Any], looks: Looks, columns: int, rows: int) -> Re
         Layout(troubles, name="troubles", size=min(TROUBLES_SHOWN, max(1, _trouble_count(status))) + FRAME_ROWS),
     )
     memory_columns = max(30, columns * 3 // 5)
-    height = max(3, rows - 3 - folders - TROUBLES_SHOWN - 5)
+    height = max(4, (rows - 3 - folders - TROUBLES_SHOWN - 5) & ~1)  # even: half of the ceiling is a row
     layout["middle"].split_row(
         Layout(_memory(status["memory"], looks, memory_columns, height), name="memory", size=memory_columns),
         Layout(_work(status, looks, columns - memory_columns), name="work"),
@@ -92,21 +93,29 @@ def _memory(memory: Mapping[str, Any], looks: Looks, columns: int, height: int) 
     limit, level = memory["limit_mb"], memory["level"]
     style = LEVEL_STYLES.get(level, "red")
     width = columns - 14  # frame, label and edge
-    minutes = min(60, width)
-    values = by_minute(memory.get("timeline", []), minutes)
-    if looks.used_mb:
-        values[-1] = max(values[-1], looks.used_mb[-1])
-    drawn = _spread(values, width)
+    drawn, began = _usage(memory.get("timeline", []), looks, width)
     labels = [""] * height
     labels[height // 2] = f"{limit * (1 - (height // 2) / height):.0f}"
     lines = [Text.assemble((f"{f'{limit:.0f} MB':>8} ┌", "dim"), ("╌" * (width - 8) + " ceiling", "red"))]
     for label, row in zip(labels, bars(drawn, limit, height), strict=True):
         lines.append(Text.assemble((f"{label:>8} ", "dim"), ("┤" if label else "│", "dim"), (row, style)))
     lines.append(Text(f"{'':8} └{'─' * width}", style="dim"))
-    lines.append(Text(f"{'':10}{f'{minutes} min ago':<{max(0, width - 4)}}now", style="dim"))
+    lines.append(Text(f"{'':10}{began:<{max(0, width - 3)}}now", style="dim"))
     title = f"memory {memory['used_mb']:.0f} of {limit:.0f} MB, {level}"
     counts = f"peak {memory['peak_mb']:.0f} MB, {memory['refreshes']} refreshes, {memory['kills']} kills"
     return Panel(Group(*lines), title=title, title_align="left", subtitle=counts, subtitle_align="right")
+
+
+def _usage(timeline: Sequence[Sequence[float]], looks: Looks, width: int) -> tuple[list[float], str]:
+    """The hour by the minute, in so many columns; of a daemon that is new what was seen since, by the second."""
+    if len(timeline) < NEW_MINUTES:
+        seen = list(looks.used_mb)[-width:]
+        return [*[0.0] * (width - len(seen)), *seen], f"{width} s ago"
+    minutes = min(60, width)
+    values = by_minute(timeline, minutes)
+    if looks.used_mb:
+        values[-1] = max(values[-1], looks.used_mb[-1])
+    return _spread(values, width), f"{minutes} min ago"
 
 
 def _spread(values: Sequence[float], width: int) -> list[float]:
@@ -178,11 +187,12 @@ def _roots(status: Mapping[str, Any], shown: int) -> RenderableType:
 
 
 def _trouble_count(status: Mapping[str, Any]) -> int:
-    return len(status.get("errors", [])) + len(status.get("notes", []))
+    return len(status.get("errors", [])) + len(status.get("notes", [])) + bool(deaths(status))
 
 
 def _troubles(status: Mapping[str, Any]) -> RenderableType:
-    notes = [Text(one_line(note), style="yellow", no_wrap=True, overflow="ellipsis") for note in status["notes"]]
+    said = [*status["notes"], *filter(None, [deaths(status)])]
+    notes = [Text(one_line(note), style="yellow", no_wrap=True, overflow="ellipsis") for note in said]
     errors = [
         Text.assemble(
             (f"{duration(max(0.0, time.time() - error['at']))} ago  ", "dim"),

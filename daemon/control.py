@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ctx42d.daemon.arguments import MethodError
+from ctx42d.daemon.oneline import one_line
 from ctx42d.daemon.version import VERSION
 
 log = logging.getLogger("ctx42d.control")
@@ -144,7 +145,7 @@ def _internal(serial: object, method: str, error: Exception) -> dict[str, Any]:
 
 
 def _error(serial: object, code: int, message: str) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "id": serial, "version": VERSION, "error": {"code": code, "message": message}}
+    return {"jsonrpc": "2.0", "id": serial, "version": VERSION, "error": {"code": code, "message": one_line(message)}}
 
 
 def _is_ours(client: socket.socket) -> bool:

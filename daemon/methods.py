@@ -126,11 +126,15 @@ class Methods:
         """Call a method. Raises KeyError for an unknown one, MethodError otherwise."""
         takes, do = self._methods[name]
         try:
-            checked = msgspec.convert(params, takes)
+            return do(msgspec.convert(params, takes))
         except msgspec.ValidationError as error:
             raise MethodError(f"{name}: {error}", BAD_PARAMETERS) from None
-        try:
-            return do(checked)
+        except UnicodeEncodeError as error:  # a name of a parameter, or a path: found by fuzzing (2026-11)
+            wrong = error.object[error.start : error.end]
+            raise MethodError(
+                f"{name}: {wrong!r} is half of a character: texts have to be UTF-8, file names surrogateescape",
+                BAD_PARAMETERS,
+            ) from None
         except (sqlite3.Error, CorruptDatabase) as error:
             if is_damage(error):
                 raise MethodError(self._engine.damaged(str(error))) from error

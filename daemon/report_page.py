@@ -11,19 +11,26 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from ctx42d.daemon.cli_summary import summary
+from ctx42d.daemon.cli_summary import deaths, summary
 from ctx42d.daemon.cli_words import count, duration, percent, size
 from ctx42d.daemon.oneline import one_line
 from ctx42d.daemon.report_charts import Frame, Point, area, columns, level, marks, round_top, svg
 from ctx42d.daemon.report_style import STYLE
 
 MOST_COLUMNS = 144
-GAP_BUCKETS = 2.5
+LEAST_S = 600.0
 IDLE_GAP_S = 1300.0  # an idle daemon notes its memory every ten minutes
+
+
+def covered_hours(history: Mapping[str, Any]) -> float:
+    """Return how far back there is anything to draw: all that was asked for, or less of a daemon that is young."""
+    seen = [ago_s for ago_s, _ in history["memory"]] + [minute["ago_s"] for minute in history["minutes"]]
+    return float(min(history["hours"], max(LEAST_S, (max(seen, default=0.0) + 60.0)) / 3600))
 
 
 def page(status: Mapping[str, Any], history: Mapping[str, Any], now: float) -> str:
     """Return the document; `now`: seconds since 1970, of the answers."""
+    history = {**history, "hours": covered_hours(history)}
     body = "\n".join(
         [
             _head(status, now),
@@ -63,7 +70,7 @@ def _tiles(status: Mapping[str, Any], history: Mapping[str, Any]) -> str:
     questions = sum(minute["questions"] for minute in minutes)
     tiles = [
         ("files", f"{sum(root['files'] for root in status['roots']):,}", count(len(status["roots"]), "folder")),
-        ("memory", f"{memory['used_mb']:.0f} MB", f"of {memory['limit_mb']:.0f}, peak {memory['peak_mb']:.0f}"),
+        ("memory", f"{memory['used_mb']:.0f} MB", f"of {memory['limit_mb']:.0f} MB"),
         ("waiting", f"{status['queue']['pending']:,}", f"{status['queue']['quarantined']:,} given up"),
         ("deep tier", percent(deep["done"] / deep["total"]) if deep.get("total") else "-", _eta(deep)),
         ("index", size(index.get("mb", 0.0)), _room(index)),
@@ -88,7 +95,7 @@ def _room(index: Mapping[str, Any]) -> str:
 
 
 def _span(hours: float) -> str:
-    return f"in {hours:g} hours" if hours != 1 else "in an hour"
+    return f"in {duration(hours * 3600)}"
 
 
 def _memory(memory: Mapping[str, Any], history: Mapping[str, Any], now: float) -> str:
@@ -198,6 +205,7 @@ def _given_up(files: Sequence[Mapping[str, Any]]) -> str:
 
 def _troubles(status: Mapping[str, Any], now: float) -> str:
     notes = [["<td>now</td>", f"<td>{_text(note)}</td>"] for note in status["notes"]]
+    notes += [["<td>since the start</td>", f"<td>{_text(said)}</td>"] for said in [deaths(status)] if said]
     errors = [
         [
             f"<td>{duration(max(0.0, now - error['at']))} ago</td>",

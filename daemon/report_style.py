@@ -17,7 +17,7 @@ header p{margin:4px 0 0}
 vertical-align:3px;margin-left:6px;padding:2px 10px;border-radius:99px;color:var(--card);
 background:var(--accent)}
 .idle{background:var(--good)}.degraded,.stopping{background:var(--bad)}.paused{background:var(--fair)}
-dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(145px,1fr));gap:12px;margin:20px 0 16px}
+dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:12px;margin:20px 0 16px}
 dl div,section{background:var(--card);border:1px solid var(--rule);border-radius:10px}
 dl div{padding:10px 14px}
 dt{color:var(--soft);font-size:13px}

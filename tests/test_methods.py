@@ -70,3 +70,18 @@ def test_methods_without_parameters_need_none(real: Talk, method: str) -> None:
 def test_a_question_may_be_any_string(real: Talk) -> None:
     for text in ("", "\0", '"', "a AND (", "\ud800", "🦊", "x" * 1_000_000, "\udcff\udcfe caf\udce9 name"):
         assert real.ask("search", {"query": text})["result"]["hits"] == []
+
+
+def test_a_refusal_is_one_line_whatever_was_sent(real):
+    for method, params in (("status", {"a\nb": 1}), ("why", {"path": "a\nb"})):
+        assert "a\\nb" in real.ask(method, params)["error"]["message"]
+
+
+def test_half_of_a_character_is_refused_with_a_sentence(real):
+    for method, params in (
+        ("why", {"path": "/a\ud83a"}),
+        ("history", {"\ud83a": 1}),
+        ("touch", {"paths": ["/\ud83a"]}),
+    ):
+        error = real.ask(method, params)["error"]
+        assert (error["code"], "half of a character" in error["message"]) == (-32602, True)

@@ -15,7 +15,7 @@ from fake_daemon import FakeDaemon
 from service_kit import NO_DEEP, module, service, write
 
 from ctx42d.daemon.report_charts import Frame, area, columns, level, round_top
-from ctx42d.daemon.report_page import page
+from ctx42d.daemon.report_page import covered_hours, page
 
 NOW = 1_795_000_000.0
 EVIL = "/src/<script>alert(1)</script>\udcff\n.py"
@@ -83,6 +83,12 @@ def test_a_daemon_that_did_nothing_yet_has_a_page_too() -> None:
     assert "None since the daemon started." in made
 
 
+def test_the_drawings_begin_where_there_is_something_to_see() -> None:
+    assert covered_hours(HISTORY) == pytest.approx(7260 / 3600)
+    assert covered_hours({**HISTORY, "hours": 1.5}) == 1.5
+    assert covered_hours({"hours": 24.0, "minutes": [], "memory": [[20.0, 50.0]]}) == pytest.approx(600 / 3600)
+
+
 def test_a_line_breaks_where_nobody_looked() -> None:
     frame = Frame(3600, NOW, 100)
     assert area(frame, [(300, 10), (240, 20), (60, 30), (0, 40)], 90, "x").count('class="x line"') == 2
@@ -111,7 +117,7 @@ def test_in_a_pipe_the_page_goes_to_stdout_and_with_a_name_into_a_private_file(
     ):
         code, out, err = shell("report", "--hours", "2")
         assert (code, out.startswith("<!doctype html>"), err) == (0, True, "")
-        assert it.asked("history") == {"hours": 2.0}
+        assert it.calls[1] == ("history", {"hours": 2.0})
         named = tmp_path / "r.html"
         assert shell("report", "-o", str(named)) == (0, f"{named}\n", "")
     assert stat.S_IMODE(named.stat().st_mode) == 0o600

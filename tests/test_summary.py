@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from cli_kit import QUEUE, root, status
 
-from ctx42d.daemon.cli_summary import summary
+from ctx42d.daemon.cli_summary import deaths, summary
 from ctx42d.daemon.cli_words import size
 
 CLEAN = {**QUEUE, "quarantined": 0}
@@ -50,6 +50,12 @@ def said(**changes: Any) -> str:
 )
 def test_the_sentence_says_what_is_and_what_is_still_to_do(changes: dict[str, Any], sentence: str) -> None:
     assert said(**changes) == sentence
+
+
+def test_workers_that_died_are_a_sentence() -> None:
+    assert deaths(status(workers={"deaths": 0, "last_death": ""})) == deaths(status()) == ""
+    died = deaths(status(workers={"deaths": 3, "last_death": "worker 7 died (signal SIGSEGV)"}))
+    assert died == "3 workers died and were replaced, the last: worker 7 died (signal SIGSEGV)"
 
 
 def test_sizes_read_as_a_person_says_them() -> None:
