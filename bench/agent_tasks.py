@@ -3,9 +3,9 @@
     python bench/agent_tasks.py --tree sqlalchemy=DIR --tree django=DIR [--out FILE]
 
 Asks the running daemon (its roots have to hold both trees) the forty questions of agent_tasks.jsonl, each in its own
-tree. They were written from the source distributions of SQLAlchemy 2.1.9 and Django 5.2.19, the answers' files and lines
-checked by reading, before any of them was put to the engine; they hold no code. Found: one of the first five hits has
-one of the lines of an answer.
+tree. They were written from the source distributions of SQLAlchemy 2.1.9 and Django 5.2.19, the answers' files and
+lines checked by reading, before any of them was put to the engine; they hold no code. Found: one of the first five hits
+has one of the lines of an answer.
 
 Compared with what an agent without an index does: ripgrep for the question's words, and read the files with most of
 them whole (by different words, then by matches): the first three, and for comparison the first one alone. Tokens are

@@ -39,10 +39,10 @@ from ctx42d.indexer.pipeline import Pipeline, RootView
 from ctx42d.indexer.roots import Root, Roots
 from ctx42d.indexer.search import Search
 from ctx42d.indexer.selection import SelectionSettings, Selector
+from ctx42d.indexer.signature import TOKENS
 from ctx42d.indexer.static import STATIC_DIMS, StaticTable
 from ctx42d.indexer.store import Store
 from ctx42d.indexer.tiling import CHUNKER_VERSION
-from ctx42d.indexer.words import LEXICAL_VERSION, TOKENIZER_VERSION
 from ctx42d.indexer.worker_process import worker_command
 from ctx42d.indexer.worker_slot import WorkerSettings
 from ctx42d.memory.manager import MemoryManager
@@ -80,7 +80,7 @@ class Engine:
         signature = {
             "deep": manifest.deep_digest,
             "static": table.digest,
-            "tokens": f"{TOKENIZER_VERSION}/{LEXICAL_VERSION}",
+            "tokens": TOKENS,
             "chunks": f"{CHUNKER_VERSION}/{max_chars}",
             "selection": repr(self.selection),
         }

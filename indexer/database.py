@@ -43,7 +43,7 @@ class Database:
         if state == "broken":
             raise self._damaged("it is not what it was when it was closed")
         with self._telling_damage():
-            self._writer = _connect(path)
+            self._writer = open_connection(path)
             self._writer.set_progress_handler(self._beat, STEPS_A_BEAT)
             try:
                 self._prepare(check=state == "none" and not self.check_owed)
@@ -52,7 +52,7 @@ class Database:
                 raise
         self._readers: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         for _ in range(READERS):
-            self._readers.put(_connect(path, read_only=True))
+            self._readers.put(open_connection(path, read_only=True))
 
     def check(self) -> None:
         """Compare all pages and indexes with each other, while others work. Raises CorruptDatabase."""
@@ -161,7 +161,8 @@ class Database:
         return CorruptDatabase(f"{self.path} is damaged ({reason})")
 
 
-def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+def open_connection(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection as all of ours are. Raises sqlite3.Error."""
     uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
     connection.execute("PRAGMA mmap_size=0")

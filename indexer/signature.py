@@ -10,6 +10,9 @@ import sqlite3
 from collections.abc import Mapping
 
 from ctx42d.indexer.database import Database
+from ctx42d.indexer.words import LEXICAL_VERSION, TOKENIZER_VERSION
+
+TOKENS = f"{TOKENIZER_VERSION}/{LEXICAL_VERSION}"  # the words of an index that today's questions fit
 
 
 def agree(database: Database, signature: Mapping[str, str]) -> str | None:
