@@ -131,16 +131,18 @@ class Connection:
         near: str | Path | None = None,
         lang: str | None = None,
         path: str | None = None,
+        kind: str | None = None,
         wait_fresh_s: float = 0.0,
         wait_deep_ms: float | None = None,
     ) -> Answer:
         """Search for words, an identifier or a question.
 
         `root`: only below this folder; `near`: hits of the root around this folder first; `path`: a glob over relative
-        paths; `wait_fresh_s`: first wait at most so long for pending changes; `wait_deep_ms`: for the deep tier.
+        paths; `kind`: of definition, such as class; `wait_fresh_s`: first wait at most so long for pending changes;
+        `wait_deep_ms`: for the deep tier.
         """
         folders = {"root": _real(root), "near": _real(near)}
-        filters = {"query": question, "k": k, "lang": lang, "path": path, **folders}
+        filters = {"query": question, "k": k, "lang": lang, "path": path, "kind": kind, **folders}
         waits = {"wait_fresh_s": wait_fresh_s or None, "wait_deep_ms": wait_deep_ms}
         answer = self._ask("search", filters | waits, PATIENCE_S + wait_fresh_s)
         return Answer(_hits(answer["hits"]), tuple(answer["tiers"]), answer["coverage"], answer["took_ms"])

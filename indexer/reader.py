@@ -21,6 +21,7 @@ from typing import Self
 from ctx42d.indexer import bundle
 from ctx42d.indexer.database import READERS, Database, open_connection
 from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.filters import Filters
 from ctx42d.indexer.hits import Hit as Hit
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Query, Search
@@ -73,10 +74,11 @@ class Index:
         root: str | Path | None = None,
         lang: str | None = None,
         path: str | None = None,
+        kind: str | None = None,
     ) -> list[Hit]:
         """Hits, best first; paths in them are bytes. `root`: only below this folder; `path`: a glob."""
         folder = None if root is None else os.fsencode(os.path.realpath(root))
-        return self._search.ask(Query(question, k, folder, lang, path), self._roots()).hits
+        return self._search.ask(Query(question, k, Filters(folder, lang, path, kind)), self._roots()).hits
 
     def status(self) -> list[RootCounts]:
         """What there is of each root."""
