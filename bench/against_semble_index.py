@@ -1,11 +1,11 @@
 """How long does the first index of a tree take, and how much memory: ours, and semble's, side by side?
 
     python bench/against_semble_index.py TREE --semble VENV/bin/python --model FOLDER_OF_ALL_MINILM_L6_V2
-        [--pairs 3] [--semble-workers 0] [--nice N] [--json]
+        [--pairs 3] [--semble-workers 0] [--every-ms 100] [--nice N] [--json]
 
 Both begin with nothing but the tree and are done when a question is answered: `ctx42d up TREE` with a home of its own
 and its defaults, then `ctx42d search`; `semble search` with an empty cache, which builds and saves its index. Turn and
-turn about, each a new process. PSS of all processes a side has started is sampled every 10 ms by a process of its own.
+turn about, each a new process. PSS of all processes that a side has started is sampled from outside.
 
 semble gets a static table with as many dimensions as ours has, in its own format: the token embeddings of the model,
 reduced by PCA (made once, beside the homes). `--semble-workers N`: its SEMBLE_INDEX_WORKERS; 0 is its default.
@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--semble-workers", type=int, default=0)
+    parser.add_argument("--every-ms", type=float, default=100.0, help="how often memory is looked at")
     parser.add_argument("--nice", type=int, default=0, help="both sides' niceness, where others use the machine")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -84,7 +85,7 @@ def ours(home_folder: Path, _scratch: Path, options: argparse.Namespace) -> dict
     """Our side once: the seconds until the answer, the peak, and what was indexed."""
     with service(home_folder) as home:
         commands = [[*PROGRAM, "up", str(options.tree)], [*PROGRAM, "search", QUESTION, "--json"]]
-        figures = figures_of(trace(commands, home.environ))
+        figures = figures_of(trace(commands, home.environ, every_s=options.every_ms / 1000))
         root = home.json("status")["roots"][0]
     return {**figures, "files": root["files"], "chunks": root["chunks"]}
 
@@ -100,7 +101,9 @@ def semble(cache: Path, scratch: Path, options: argparse.Namespace) -> dict[str,
         "HF_HUB_OFFLINE": "1",
     }
     program = str(Path(options.semble).with_name("semble"))
-    figures = figures_of(trace([[program, "search", QUESTION, str(options.tree)]], environ))
+    figures = figures_of(
+        trace([[program, "search", QUESTION, str(options.tree)]], environ, every_s=options.every_ms / 1000)
+    )
     count = [options.semble, "-c", COUNT, str(options.tree)]
     files, chunks = map(int, subprocess.run(count, env=environ, stdout=-1, text=True, check=True).stdout.split())
     return {**figures, "files": files, "chunks": chunks}
