@@ -9,14 +9,15 @@ restart: TREE is indexed, then the daemon is stopped and started again. `reconci
 the end of its scan; `restart_s`: all of `ctx42d up`, a new process included; beside a bare walk of TREE with os.stat.
 branch: a git repository of so many of TREE's files; on a branch each has one more function. Checkout of it, and back,
 each until `sync` returns; `new_texts`: those that nothing in the index had vectors of: the deep tier has to embed them.
-edit: one line changes in a file of 2,000 lines, saved so many times: seconds until a search finds the new line, and how
-many new texts each save made.
+edit: a line changes in TREE's Python file of most nearly 2,000 lines, saved so many times: seconds until a search finds
+the new line, and how many new texts each save made.
 """
 
 import argparse
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 import statistics
@@ -33,6 +34,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from service_kit import NO_DEEP, Home, service, wait_until, write
 
+INNER = re.compile(r"\s+(return|assert|self\.\w+ = )[^()\[\]{}\"'\\]*$")  # lines of functions, each whole
 LOAD_S = 1200.0  # others may use the machine
 GIT = ["git", "-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false"]
 
@@ -149,18 +151,18 @@ def texts(home: Home) -> int:
 
 def edit(scratch: Path, options: argparse.Namespace) -> dict[str, Any]:
     """One line of a long file, again and again."""
-    file = scratch / "tree" / "long_module.py"
-    functions = [f"def step_{i}(value):\n    total = value + {i}\n    return total\n\n" for i in range(400)]
-    write(file, "\n".join(functions))
+    text = nearest_to(2000, options.tree)
+    file = write(scratch / "tree" / "long_module.py", text)
     seconds, new = [], []
     with service(scratch / "home", NO_DEEP) as home:
         assert home("up", scratch / "tree", within_s=LOAD_S).code == 0
-        lines = file.read_text().splitlines(keepends=True)
+        lines = text.splitlines(keepends=True)
+        inner = [i for i, line in enumerate(lines) if INNER.match(line)]
         for i in range(options.saves):
             before = texts(home)
-            at = 5 * random.Random(i).randrange(400) + 1
+            at = random.Random(i).choice(inner)
             word = f"zebra{i}stripe"
-            file.write_text("".join([*lines[:at], f"    total = value + {word}\n", *lines[at + 1 :]]))
+            file.write_text("".join([*lines[:at], f"{lines[at].rstrip()}  # {word}\n", *lines[at + 1 :]]))
             began = time.perf_counter()
             wait_until(lambda word=word: found(home, word))
             seconds.append(time.perf_counter() - began)
@@ -169,6 +171,14 @@ def edit(scratch: Path, options: argparse.Namespace) -> dict[str, Any]:
     p50, p99 = seconds[len(seconds) // 2], seconds[min(len(seconds) - 1, int(len(seconds) * 0.99))]
     figures = {"saves": len(seconds), "p50_ms": round(1000 * p50), "p99_ms": round(1000 * p99), "most_new": max(new)}
     return {**figures, "lines": len(lines), "reached": p50 <= 0.2 and p99 <= 0.8 and max(new) <= 2}
+
+
+def nearest_to(lines: int, tree: Path) -> str:
+    """The Python file of a tree that has most nearly so many lines."""
+    texts = (
+        path.read_text(errors="replace") for path in sorted(tree.rglob("*.py")) if path.stat().st_size > 20 * lines
+    )
+    return min(texts, key=lambda text: abs(text.count("\n") - lines))
 
 
 def found(home: Home, word: str) -> bool:

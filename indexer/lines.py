@@ -14,7 +14,8 @@ from ctx42d.indexer.hits import whole_text
 
 PIECES = """
 SELECT c.id, f.language, c.start_line, c.end_line, c.symbol, c.kind, c.defines, c.text, v.id, v.hash
-FROM chunks c JOIN vectors v ON v.id = c.vector_id JOIN files f ON f.id = c.file_id WHERE f.id = ? ORDER BY c.id
+FROM chunks c JOIN vectors v ON v.id = c.vector_id JOIN files f ON f.id = c.file_id WHERE f.id = ?
+ORDER BY c.start_line, c.id
 """
 
 

@@ -8,6 +8,7 @@ at the files it has is `known_files.py`, the order of things `pipeline.py`, ques
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import time
 import zlib
@@ -17,6 +18,7 @@ from itertools import count
 from pathlib import Path
 
 from ctx42d.indexer.database import Database
+from ctx42d.indexer.kept_chunks import keep
 from ctx42d.indexer.known_files import KnownFiles
 from ctx42d.indexer.passages import embedded_text, full_text, path_tokens, vectors_name
 from ctx42d.indexer.remodel import read_anew
@@ -39,6 +41,7 @@ ON CONFLICT (root_id, relpath) DO UPDATE SET dev=excluded.dev, inode=excluded.in
 RETURNING id
 """
 INSERT_VECTOR = "INSERT INTO vectors (id, hash, static, wanted_at, model, deep_row) VALUES (?, ?, ?, ?, ?, ?)"
+AMONG = "id IN (SELECT value FROM json_each(?))"
 PUT_DEEP = "UPDATE vectors SET deep=?2 WHERE id=?1 RETURNING model, deep_row"
 WANTED_WITHIN_S = 24 * 3600.0  # how exactly it is known when a vector was last wanted: fewer writes
 
@@ -79,9 +82,18 @@ class Store(KnownFiles):
     def put(self, root_id: int, relpath: bytes, parsed: ParsedFile) -> int:
         """Replace what the index holds of a file by what a worker found. Returns the file's id."""
         with self.transaction() as connection:
-            file_id = self._put_file(connection, root_id, relpath, parsed)
-            self._drop_chunks(connection, file_id, relpath)
-            self._add_chunks(connection, file_id, relpath, parsed, _model_of(connection, root_id))
+            known = connection.execute(
+                "SELECT hash FROM files WHERE root_id=? AND relpath=?", (root_id, relpath)
+            ).fetchone()
+            file_id, model = self._put_file(connection, root_id, relpath, parsed), _model_of(connection, root_id)
+            new: Sequence[ParsedChunk] = parsed.chunks
+            if known and known[0]:
+                new, gone = keep(connection, file_id, parsed.chunks, model)
+                self._drop_chunks(connection, gone, relpath)
+            elif known:  # it is distrusted, and so is what was made of it
+                self._drop_chunks(connection, _chunks_of(connection, file_id), relpath)
+            wanted_at = parsed.stamp.mtime_ns / 1e9 if parsed.stamp else time.time()
+            self._add_chunks(connection, file_id, relpath, new, wanted_at, model)
             return file_id
 
     def read_anew(self, root_id: int, model: str) -> None:
@@ -106,7 +118,7 @@ class Store(KnownFiles):
                 "SELECT id FROM files WHERE root_id=? AND relpath=?", (root_id, relpath)
             ).fetchone()
             if row is not None:
-                self._drop_chunks(connection, row[0], relpath)
+                self._drop_chunks(connection, _chunks_of(connection, row[0]), relpath)
                 connection.execute("DELETE FROM files WHERE id=?", row)
 
     def distrust(self, root_id: int, relpaths: Sequence[bytes]) -> None:
@@ -213,16 +225,21 @@ class Store(KnownFiles):
         return int(row[0])
 
     def _add_chunks(
-        self, connection: sqlite3.Connection, file_id: int, relpath: bytes, parsed: ParsedFile, model: str
+        self,
+        connection: sqlite3.Connection,
+        file_id: int,
+        relpath: bytes,
+        pieces: Sequence[ParsedChunk],
+        wanted_at: float,
+        model: str,
     ) -> None:
-        if not parsed.chunks:
+        if not pieces:
             return
-        wanted_at = parsed.stamp.mtime_ns / 1e9 if parsed.stamp else time.time()
         next_id = _next_chunk_id(connection)
-        vector_ids = self._vector_ids(connection, parsed.chunks, wanted_at, model)
+        vector_ids = self._vector_ids(connection, pieces, wanted_at, model)
         path = path_tokens(relpath)
         chunks, texts = [], []
-        for chunk_id, piece, vector_id in zip(count(next_id), parsed.chunks, vector_ids, strict=False):
+        for chunk_id, piece, vector_id in zip(count(next_id), pieces, vector_ids, strict=False):
             defines = " ".join(piece.defines)
             chunks.append(
                 (
@@ -271,11 +288,11 @@ class Store(KnownFiles):
         self._delta.deep.extend((model, row[5], b"") for row in rows)
         return {row[1]: row[0] for row in rows}
 
-    def _drop_chunks(self, connection: sqlite3.Connection, file_id: int, relpath: bytes) -> None:
-        rows = connection.execute("SELECT id, symbol, defines, text FROM chunks WHERE file_id=?", (file_id,)).fetchall()
-        if not rows:
+    def _drop_chunks(self, connection: sqlite3.Connection, ids: Sequence[int], relpath: bytes) -> None:
+        if not ids:
             return
-        path = path_tokens(relpath)
+        wanted, path = json.dumps(list(ids)), path_tokens(relpath)
+        rows = connection.execute(f"SELECT id, symbol, defines, text FROM chunks WHERE {AMONG}", (wanted,)).fetchall()  # noqa: S608 a constant
         connection.executemany(
             DELETE_FULL_TEXT,
             [(number, *stored_full_text(symbol, names, text, path)) for number, symbol, names, text in rows],
@@ -283,12 +300,12 @@ class Store(KnownFiles):
         # A vector is kept for a while after its last chunk went: counted from now, not from the file's time.
         now = time.time()
         connection.execute(
-            "UPDATE vectors SET wanted_at = ?1 WHERE wanted_at < ?2"
-            " AND id IN (SELECT vector_id FROM chunks WHERE file_id = ?3)",
-            (now, now - WANTED_WITHIN_S, file_id),
+            "UPDATE vectors SET wanted_at = ?1 WHERE wanted_at < ?2"  # noqa: S608 a constant
+            f" AND id IN (SELECT vector_id FROM chunks WHERE {AMONG.replace('?', '?3')})",
+            (now, now - WANTED_WITHIN_S, wanted),
         )
-        connection.execute("DELETE FROM chunks WHERE file_id=?", (file_id,))
-        self._delta.removed.extend(row[0] for row in rows)
+        connection.execute(f"DELETE FROM chunks WHERE {AMONG}", (wanted,))  # noqa: S608 a constant
+        self._delta.removed.extend(ids)
 
 
 def chunk_text(stored: bytes) -> str:
@@ -302,6 +319,10 @@ def chunk_text(stored: bytes) -> str:
 def stored_full_text(symbol: str, defines: str, text: bytes, path: str) -> tuple[str, str, str]:
     """The tokens that a stored chunk was indexed under; `path`: those of its file's path."""
     return full_text(tokens(chunk_text(text)).lexical, symbol, defines.split(), path)
+
+
+def _chunks_of(connection: sqlite3.Connection, file_id: int) -> list[int]:
+    return [row[0] for row in connection.execute("SELECT id FROM chunks WHERE file_id=?", (file_id,))]
 
 
 def _model_of(connection: sqlite3.Connection, root_id: int) -> str:
