@@ -20,8 +20,6 @@ from ctx42d.daemon.mcp_clients import CLIENTS, Entry, Refused, change, entry_of,
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.oneline import one_line
 
-HTTP_FAILED = "port {port} of this machine can't be used: {why}"
-
 
 @click.group("mcp", invoke_without_command=True)
 @click.option("--http", "port", type=click.IntRange(0, 65535), metavar="PORT", help="On this port of loopback instead.")
@@ -109,12 +107,14 @@ def _confirm(shown: str, *, yes: bool) -> None:
 
 def _serve_http(daemon: Daemon, port: int) -> None:
     from ctx42d.daemon.mcp_http import PATH, Guarded, hosts_of, listening, serve, token_in
-    from ctx42d.daemon.mcp_server import http_app
 
     try:
         listener = listening(port)
     except OSError as error:
-        raise click.ClickException(HTTP_FAILED.format(port=port, why=error.strerror or error)) from None
+        why = os.strerror(error.errno) if error.errno else error
+        raise click.ClickException(f"port {port} of this machine can't be used: {why}") from None
+    from ctx42d.daemon.mcp_server import http_app  # takes a second
+
     token_file = our_paths().state_dir / "mcp-token"
     hosts = hosts_of(listener.getsockname()[1])
     application = Guarded(http_app(daemon, hosts), token_in(token_file))

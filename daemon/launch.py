@@ -28,6 +28,10 @@ class LaunchError(ClientError):
     """The daemon didn't start, or didn't stop. Its text is one sentence."""
 
 
+class AnotherDaemon(LaunchError):
+    """The daemon left because another one holds the index, and that one doesn't answer (yet, or any more)."""
+
+
 def service_command() -> list[str]:
     """Return the daemon's command line: our own interpreter, which never imports from the current folder."""
     return [sys.executable, "-P", "-m", "ctx42d.daemon.service"]
@@ -146,8 +150,9 @@ def _wait_until_it_answers(
     seconds = START_SECONDS if seconds is None else seconds
     answered = _within(seconds, lambda: _answers(client) or process.poll() is not None)
     if process.returncode is not None:
-        if process.stdin or not _within(RACE_SECONDS if _lost_a_race(said) else 0, lambda: _answers(client)):
-            raise LaunchError(last_words(process.returncode, said))
+        lost = _lost_a_race(said)
+        if process.stdin or not _within(RACE_SECONDS if lost else 0, lambda: _answers(client)):
+            raise (AnotherDaemon if lost else LaunchError)(last_words(process.returncode, said))
     elif not answered:
         raise LaunchError(
             f"the daemon (pid {process.pid}) started but does not answer after {seconds:g} s: see `ctx42d logs`"

@@ -22,7 +22,8 @@ MaxChars = Annotated[
     Meta(ge=1000, le=60_000, description="At most so many characters of code; what is left is on the next page."),
 ]
 Folder = Annotated[
-    str, Meta(description="Only this indexed folder, or the part of it below this folder (default: all folders).")
+    str,
+    Meta(description="Only this indexed folder, or the part of it below this folder (default: all, this one first)."),
 ]
 Language = Annotated[str, Meta(description="Only files of this language, such as python (default: all).")]
 File = Annotated[

@@ -78,6 +78,7 @@ def _search_code(daemon: Daemon, wanted: inputs.SearchCode) -> dict[str, Any]:
         "query": wanted.query,
         "k": wanted.offset + wanted.limit + 1,
         "wait_fresh_s": wanted.wait_fresh_s,
+        "near": _here(),
         **_given(root=_folder(daemon, wanted.root), lang=wanted.language, path=wanted.path),
     }
     found = daemon.ask("search", params, timeout=ANSWER_SECONDS + wanted.wait_fresh_s)
@@ -122,6 +123,7 @@ def _find_implementations(daemon: Daemon, wanted: inputs.FindImplementations) ->
     params = {
         "name": wanted.symbol,
         "k": wanted.offset + wanted.limit + 1,
+        "near": _here(),
         **_given(root=_folder(daemon, wanted.root), lang=wanted.language),
     }
     found = daemon.ask("symbols", params, timeout=ANSWER_SECONDS)
@@ -209,6 +211,7 @@ def _place(daemon: Daemon, typed: str) -> str:
 
 
 def _here() -> str:
+    """The folder that the client works in, whose hits come first: clients start a server in it."""
     try:
         return os.getcwd()
     except FileNotFoundError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import subprocess
@@ -46,6 +48,23 @@ INITIALIZE = {
     "clientInfo": {"name": "test", "version": "1"},
 }
 
+CALLS: dict[str, dict[str, Any]] = {
+    "search_code": {"query": "how long to wait after a failed attempt"},
+    "find_related_code": {"path": "shop/order3.py", "start_line": 1, "end_line": 3},
+    "find_implementations": {"symbol": "backoff_delay"},
+    "get_context": {"path": "net/retry.py", "line": 6},
+    "index_status": {},
+    "reindex_path": {"path": "web/cache.js", "wait_s": 30},
+}
+SAID = {
+    "search_code": "net/retry.py:",
+    "find_related_code": "def ship_order_",
+    "find_implementations": "Defined:",
+    "get_context": "return 2**attempt",
+    "index_status": "14 files",
+    "reindex_path": "searchable again",
+}
+
 
 def agent_tree(folder: Path) -> Path:
     """A small project: waiting between attempts in Python, a cache in JavaScript, and modules that look alike."""
@@ -64,7 +83,7 @@ class Wire:
 
     def __init__(self, home: Home, **options: Any) -> None:
         self.process = subprocess.Popen(
-            [*PROGRAM, "mcp"],
+            [*options.pop("command", PROGRAM), "mcp"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -75,14 +94,27 @@ class Wire:
         self.lines: list[bytes] = []
         self._answers: Queue[dict[str, Any]] = Queue()
         self._serial = 0
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it as an impatient client does, and see that it had nothing to complain of."""
+        assert self.process.stdin
+        assert self.process.stdout
+        assert self.process.stderr
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self._reader.join()
+        with self.process.stdout, self.process.stderr as stderr:
+            assert b"Traceback" not in stderr.read()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
 
     def initialize(self, within_s: float = LONG_S) -> dict[str, Any]:
         """Shake hands."""
@@ -114,6 +146,29 @@ class Wire:
         for line in self.process.stdout:
             self.lines.append(line)
             self._answers.put(json.loads(line))
+
+
+class HttpServer:
+    """`ctx42d mcp --http 0` of a home, once it listens."""
+
+    def __init__(self, home: Home) -> None:
+        self.process = home.begin("mcp", "--http", "0", stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self.process.stderr
+        self.said = self.process.stderr.readline().decode()
+        self.url = self.said.split()[2].rstrip(",")
+        self.port = int(self.url.split(":")[2].split("/")[0])
+        self.token = (home.folder / "mcp-token").read_text().strip()
+
+    def post(self, headers: dict[str, str], method: str = "initialize", body: bytes | None = None) -> tuple[int, str]:
+        """Send one message, with no header but these and its type; return status and body."""
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": INITIALIZE}
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        accepted = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        connection.request("POST", "/mcp", body or json.dumps(message), {**accepted, **headers})
+        answer = connection.getresponse()
+        said = answer.read().decode()
+        connection.close()
+        return answer.status, said
 
 
 def text_of(result: dict[str, Any]) -> str:

@@ -71,11 +71,19 @@ def test_the_last_page_says_that_it_is_the_last(daemon: Daemon, tree: Path) -> N
 
 
 def test_root_keeps_to_a_folder_or_a_part_of_one(daemon: Daemon, running: Home) -> None:
-    everywhere = files(ask(daemon, "search_code", query="backoff_delay"))
+    everywhere = files(ask(daemon, "search_code", query="backoff_delay", limit=20))
     assert {"retry.py", "retry_notes.md"} <= set(everywhere)
     assert files(ask(daemon, "search_code", query="backoff_delay", root=str(running.other))) == ["retry_notes.md"]
     assert set(files(ask(daemon, "search_code", query="backoff_delay", root=str(running.tree / "web")))) <= {"cache.js"}
     assert files(ask(daemon, "search_code", query="backoff_delay", root="net")) == ["retry.py"]
+
+
+def test_hits_of_the_folder_that_the_agent_works_in_come_first(
+    daemon: Daemon, running: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, first in ((running.other, "retry_notes.md"), (running.tree, "retry.py")):
+        monkeypatch.chdir(folder)
+        assert files(ask(daemon, "search_code", query="how long to wait between attempts"))[0] == first
 
 
 def test_language_keeps_to_one(daemon: Daemon) -> None:
