@@ -6,14 +6,18 @@ Covers installing, removing and looking at the service, and what is said about i
 
 import os
 import pwd
+import shutil
+import sys
+from contextlib import suppress
 
 import click
 
-from ctx42d.daemon.cli_connection import our_daemon
+from ctx42d.daemon.cli_connection import our_daemon, our_paths
 from ctx42d.daemon.cli_exit import DONE, NO_DAEMON, BadArgument
 from ctx42d.daemon.cli_output import emit, emit_json, notice
 from ctx42d.daemon.client import ClientError, NoDaemon
 from ctx42d.daemon.launch import stop
+from ctx42d.daemon.leftovers import remove_ours
 from ctx42d.daemon.oneline import one_line
 from ctx42d.daemon.paths import make_private
 from ctx42d.daemon.service_manager import Manager, manager_here, unit_for
@@ -58,14 +62,37 @@ def install_command(system: bool, user: str | None, no_start: bool) -> None:
 @service_command.command("uninstall")
 @SYSTEM
 @FOR_USER
-def uninstall_command(system: bool, user: str | None) -> None:
-    """Stop the service and remove it. The index and the configuration stay."""
+@click.option("--purge", is_flag=True, help="Delete the index, the configuration, the models and the log, too.")
+@click.option("--yes", is_flag=True, help="Don't ask before --purge.")
+def uninstall_command(system: bool, user: str | None, purge: bool, yes: bool) -> None:
+    """Stop the service and remove it. The index and the configuration stay, unless you say --purge."""
     manager = manager_here(os.environ, system=system)
     name = _unit_name(manager, _owner(system, user))
+    if purge and not (yes or _means_it()):
+        raise click.Abort
     if manager.file(name).exists():
         manager.check()
     gone = manager.uninstall(name)
     emit(f"removed {manager.file(name)}" if gone else "nothing to remove: no service is installed")
+    if purge:
+        _purge(manager, name)
+
+
+def _means_it() -> bool:
+    question = "Delete the index, the configuration, the models and the log, too?"
+    return not sys.stdin.isatty() or click.confirm(question, err=True)
+
+
+def _purge(manager: Manager, unit: str) -> None:
+    """Remove everything of ours; the package itself is for whoever installed it."""
+    with our_daemon() as client, suppress(NoDaemon):
+        stop(client)
+    shutil.rmtree(manager.file(f"{unit}.d"), ignore_errors=True)  # what `systemctl edit` made
+    paths = our_paths()
+    left = remove_ours(paths)
+    emit(f"removed {', '.join(dict.fromkeys(map(str, (*paths.folders, paths.config_file.parent))))}")
+    for path in left:
+        notice(f"Left where it is, because it isn't ours: {one_line(str(path))}")
 
 
 @service_command.command("print")

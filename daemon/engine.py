@@ -127,6 +127,8 @@ class Engine:
         chores = Chores(self)
         self.jobs = chores.jobs
         self.surroundings = Surroundings(self.watcher.look_at_mounts, chores.look_at_clock)
+        if self.database.migrated:
+            log.info("the index of an older version was brought up to date: %s", ", ".join(self.database.migrated))
         if self.store.wiped:
             log.info("the index was made with other %s: it is made again", self.store.wiped)
 

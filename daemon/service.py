@@ -29,6 +29,7 @@ from pathlib import Path
 
 from ctx42d.daemon import logs
 from ctx42d.daemon.ceiling import make_memory
+from ctx42d.daemon.client import socket_path_refusal
 from ctx42d.daemon.config import Config, ConfigError, load
 from ctx42d.daemon.control import Control
 from ctx42d.daemon.engine import Engine
@@ -180,11 +181,8 @@ def _reload(reload: Reload) -> None:
 def _prepare(paths: Paths) -> None:
     for folder in paths.folders:
         make_private(folder)
-    if len(os.fsencode(paths.socket)) > 107:
-        raise StartRefused(
-            f"the socket's path {paths.socket} is longer than the 107 bytes that the system allows:"
-            " set XDG_RUNTIME_DIR or CTX42D_HOME to a shorter one"
-        )
+    if refusal := socket_path_refusal(paths.socket):
+        raise StartRefused(refusal)
 
 
 @contextmanager

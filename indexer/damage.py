@@ -35,6 +35,10 @@ class CorruptDatabase(Exception):
     """The file is no database of ours, or a damaged one."""
 
 
+class NewerDatabase(CorruptDatabase):
+    """A later version has changed the tables in a way that this one doesn't know."""
+
+
 def is_damage(error: BaseException) -> bool:
     """Whether an error says that the file is damaged, and not that the disk is full or the statement wrong."""
     if isinstance(error, CorruptDatabase) or getattr(error, "sqlite_errorname", "") in READ_ERRORS:

@@ -19,7 +19,7 @@ from pathlib import Path
 import sqlite_utils
 
 from ctx42d.indexer import damage
-from ctx42d.indexer.damage import CorruptDatabase
+from ctx42d.indexer.damage import CorruptDatabase, NewerDatabase
 from ctx42d.indexer.schema import migrations
 
 READERS = 4
@@ -34,6 +34,7 @@ class Database:
         self.path = path
         self.lock = threading.RLock()  # held while the writing connection is used
         self._depth = self._beats = 0
+        self.migrated: list[str] = []  # what an older version's tables lacked
         # A large file is looked at while it is used already (`check`): 277 MB took 0.7 s from memory (EPYC, 2026-11),
         # and from a slow disk as long as that needs.
         self.check_owed = damage.is_large(path)
@@ -69,7 +70,16 @@ class Database:
         self._writer.execute("PRAGMA journal_size_limit=67108864")
         if check:
             _check(self._writer)
-        migrations.apply(sqlite_utils.Database(self._writer))
+        self._migrate(sqlite_utils.Database(self._writer))
+
+    def _migrate(self, tables: sqlite_utils.Database) -> None:
+        """Bring the tables up to date. Raises NewerDatabase."""
+        done = {step.name for step in migrations.applied(tables)}
+        known = {step.name for step in migrations._migrations}  # no public name tells
+        if newer := sorted(done - known):
+            raise NewerDatabase(f"{self.path} was made by a newer version of ctx42d ({', '.join(newer)})")
+        self.migrated = sorted(known - done) if done else []
+        migrations.apply(tables)
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from control_kit import LONG_S, Talk
 
+from ctx42d.daemon import control
 from ctx42d.daemon.arguments import MethodError
 from ctx42d.daemon.control import MOST_REQUEST_BYTES, Control
 from ctx42d.daemon.paths import make_private
@@ -183,7 +184,7 @@ def test_a_client_that_does_not_read_holds_up_nobody_else(desk: Desk) -> None:
         assert "result" in desk.talk().ask("echo")
 
 
-def test_fifty_clients_at_once_are_all_answered(desk: Desk) -> None:
+def test_two_hundred_clients_at_once_are_all_answered(desk: Desk) -> None:
     answers: list[Any] = []
 
     def ask(number: int) -> None:
@@ -191,12 +192,12 @@ def test_fifty_clients_at_once_are_all_answered(desk: Desk) -> None:
         answers.extend(talk.ask("echo", {"n": number}, i)["result"]["params"]["n"] for i in range(5))
         talk.close()
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(50)]
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(200)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(LONG_S)
-    assert sorted(answers) == sorted(list(range(50)) * 5)
+    assert sorted(answers) == sorted(list(range(200)) * 5)
 
 
 def test_a_client_that_comes_while_no_file_may_be_opened_is_served_later(
@@ -246,3 +247,62 @@ def test_the_socket_of_a_dead_daemon_is_replaced(tmp_path: Path) -> None:
     assert talk.ask("any")["result"] == {"alive": True}
     talk.close()
     control.close()
+
+
+def test_a_socket_where_somebody_answers_is_not_taken_over(desk: Desk) -> None:
+    with pytest.raises(OSError, match="another daemon answers there"):
+        Control(desk.path, lambda *_: {})
+    assert "result" in desk.talk().ask("echo")
+
+
+def test_what_is_no_socket_is_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("somebody's notes")
+    with pytest.raises(OSError, match="it is no socket"):
+        Control(tmp_path / "s", lambda *_: {})
+    assert (tmp_path / "s").read_text() == "somebody's notes"
+
+
+def test_a_client_that_does_not_finish_its_request_is_dropped_and_a_silent_one_is_not(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "REQUEST_SECONDS", 0.2)
+    silent, half = desk.talk(), desk.talk()
+    half.send(b'{"id": 1, ')
+    with contextlib.suppress(ConnectionResetError):
+        assert half.read() is None
+    assert "result" in silent.ask("echo")
+
+
+def test_a_client_that_does_not_read_its_answer_is_dropped(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    monkeypatch.setattr(control, "SEND_SECONDS", 0.2)
+    lazy = desk.talk()
+    lazy.send(b'{"id": 1, "method": "large"}\n')
+    eventually(lambda: desk.calls == ["large"] and not desk.control._clients)
+
+
+def test_where_there_are_too_many_the_one_idle_for_longest_goes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    monkeypatch.setattr(control, "MOST_CLIENTS", 3)
+    talks = [desk.talk() for _ in range(3)]
+    assert all("result" in talk.ask("echo") for talk in talks)
+    assert "result" in desk.talk().ask("echo")
+    assert talks[0].read() is None
+    for talk in (talks[1], talks[2], desk.talks[-1]):
+        talk.send(b'{"id": 1, "method": "slow"}\n')
+    eventually(lambda: desk.calls.count("slow") == 3)
+    assert "3 clients are served already" in desk.talk().read()["error"]["message"]
+    desk.go_on.set()
+    assert talks[1].read()["result"] == {"waited": True}
+
+
+def test_a_client_of_another_version_hears_which_where_a_method_is_missing(desk: Desk) -> None:
+    talk = desk.talk()
+    talk.send(b'{"id": 1, "method": "future", "version": "9.1"}\n')
+    message = talk.read()["error"]["message"]
+    assert message == (
+        f"there is no method 'future': this daemon is version {VERSION}, you are '9.1',"
+        " `ctx42d restart` starts the one that is installed"
+    )
