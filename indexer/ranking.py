@@ -1,10 +1,10 @@
 """From three ranked lists to one: fusion, then what a reader of code knows. Pure: no clock, no files, no database.
 
-Reciprocal rank fusion (Cormack, Clarke, Buettcher 2009: 1 / (k + rank)), weighted by tier, then signals, each a factor
-on the fused score: a chunk that defines what the question names, a symbol or path that says what the question says,
-hits in one file supporting each other, tests and documentation behind implementations unless asked for, a further hit
-of a file behind the first ones of others. `explain` gives each signal's share. The weights were chosen on the three
-development sets; what each signal is worth is measured by `bench/ablation.py`.
+Each tier's scores in proportion to its own best and last one, weighted by tier and added (a convex combination: Bruch,
+Gai, Ingber 2022), then signals, each a factor on the sum: a chunk that defines what the question names, a symbol or
+path that says what the question says, hits in one file supporting each other, tests and documentation behind
+implementations unless asked for, a further hit of a file behind the first ones of others. `explain` gives each signal's
+share. The weights were chosen on three sets of questions (`bench/score_offline.py`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from ctx42d.indexer.question import Question, flat
 from ctx42d.indexer.stems import stem
 from ctx42d.indexer.words import identifier_words
 
-RRF_K = 20
-TIER_WEIGHTS = {"lexical": 1.0, "static": 0.8, "deep": 1.0}
+TIER_WEIGHTS = {"lexical": 1.0, "static": 1.0, "deep": 1.0}
+LEXICAL_CONTRAST = 1.5  # BM25 of a chunk with half of the question's words is worth less than half
+LAST = 0.02  # the last of a list was found, after all
 # A word that no vector knows can only be found as it is written.
 EXACT = 1.5
 DEFINITION = 1.2
@@ -27,7 +28,7 @@ FEW_WORDS = 2
 PATH_STEM = 0.5
 PATH_FOLDER = 0.2
 MOST_FOLDER_WORDS = 3
-SYMBOL_COVERS = 0.4
+SYMBOL_COVERS = 0.3
 SYMBOL_COVERED = 0.3
 FILE_SUPPORT = 0.3
 FURTHER_HIT = 0.5
@@ -45,7 +46,7 @@ _DOCS_PATH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A chunk that some tier found. `ranks`: its rank, from 1, in each tier that found it."""
+    """A chunk that some tier found. `strengths`: 0 to 1, of each tier that found it (`in_proportion`)."""
 
     chunk_id: int
     file_id: int
@@ -54,7 +55,7 @@ class Candidate:
     symbol: str
     kind: str
     defines: tuple[str, ...]
-    ranks: Mapping[str, int]
+    strengths: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,19 @@ class Ranked:
     candidate: Candidate
     score: float
     shares: dict[str, float] = field(default_factory=dict)
+
+
+def in_proportion(tier: str, scored: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+    """A tier's list (ids and scores, best first) with scores from 1, its best, to nearly 0, its last.
+
+    BM25's zero means something; a cosine's doesn't, and the last of 150 is about as near as any chunk is.
+    """
+    if not scored:
+        return []
+    best, last = scored[0][1], 0.0 if tier == "lexical" else scored[-1][1]
+    power, span = (LEXICAL_CONTRAST if tier == "lexical" else 1.0), best - last
+    shares = [max(0.0, (score - last) / span) if span > 0 else 1.0 for _, score in scored]
+    return [(one, LAST + (1 - LAST) * share**power) for (one, _), share in zip(scored, shares, strict=True)]
 
 
 def rank(question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
@@ -89,7 +103,7 @@ def _in_order(found: Sequence[Ranked]) -> list[Ranked]:
 def _score(question: Question, candidate: Candidate) -> Ranked:
     exact = EXACT if question.unheard_of else 1.0
     weights = {**TIER_WEIGHTS, "lexical": TIER_WEIGHTS["lexical"] * exact}
-    shares = {tier: weights[tier] / (RRF_K + at) for tier, at in candidate.ranks.items()}
+    shares = {tier: weights[tier] * strength for tier, strength in candidate.strengths.items()}
     base = sum(shares.values())
     factors = {
         "definition": DEFINITION * _defines(question, candidate),

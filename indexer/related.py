@@ -17,11 +17,11 @@ from ctx42d.indexer.database import Database
 from ctx42d.indexer.hits import Chosen
 from ctx42d.indexer.lines import Piece, lines_between
 from ctx42d.indexer.quantize import SCALE_BYTES, dequantize
-from ctx42d.indexer.ranking import RRF_K
 from ctx42d.indexer.symbols import Name, Place, Scope, definitions, mentions
 from ctx42d.indexer.vectors import Tier, VectorIndex
 
 CANDIDATES = 100
+RRF_K = 60  # of reciprocal rank fusion (Cormack, Clarke, Buettcher 2009)
 WEIGHTS = {"deep": 1.0, "static": 0.8, "defines": 0.8, "mentions": 0.8}
 SHORTEST_NAME = 3
 MOST_NAMES = 60

@@ -20,10 +20,10 @@ from ctx42d.indexer.focus import focus
 from ctx42d.indexer.folding import Said, first_like
 from ctx42d.indexer.hits import Chosen, Hit, read_hits
 from ctx42d.indexer.question import Question, understand
-from ctx42d.indexer.ranking import Candidate, Ranked, forget, rank
+from ctx42d.indexer.ranking import Candidate, Ranked, forget, in_proportion, rank
 from ctx42d.indexer.roots import Root, touched
 from ctx42d.indexer.static import StaticTable
-from ctx42d.indexer.tiers import Tiers
+from ctx42d.indexer.tiers import Scored, Tiers
 from ctx42d.indexer.vectors import VectorIndex
 
 SPARE = 5  # hits read beyond those wanted: some may be folded
@@ -93,10 +93,10 @@ class Search:
         models = dict.fromkeys(roots[root_id].model for root_id in touched(query.filters.folder, roots))
         found = [("lexical", self._tiers.lexical(question, may)), ("static", self._tiers.static(question, may))]
         deep = self._tiers.deep(query.text, models, may, query.wait_deep_s)
-        # Cosines of different models can't be compared: each has ranks of its own, and each chunk is one model's.
-        found += [("deep", ids) for ids in deep.values() if ids is not None]
+        # Cosines of different models can't be compared: each list is measured by its own best and last one.
+        found += [("deep", scored) for scored in deep.values() if scored is not None]
         tiers = list(dict.fromkeys(tier for tier, _ in found))
-        took_part = {model: ids is not None for model, ids in deep.items()}
+        took_part = {model: scored is not None for model, scored in deep.items()}
         return Found(question, self._candidates(found), tiers, took_part)
 
     def release(self) -> None:
@@ -125,19 +125,19 @@ class Search:
             chosen = [Chosen(best.candidate.chunk_id, best.score, best.shares) for best in page]
             yield from read_hits(self._database, chosen, roots)
 
-    def _candidates(self, ranks: Sequence[tuple[str, list[int]]]) -> list[Candidate]:
-        places: dict[int, dict[str, int]] = {}
-        for tier, ids in ranks:
-            for at, chunk_id in enumerate(ids, 1):
-                places.setdefault(chunk_id, {})[tier] = at
+    def _candidates(self, found: Sequence[tuple[str, Scored]]) -> list[Candidate]:
+        strengths: dict[int, dict[str, float]] = {}
+        for tier, scored in found:
+            for chunk_id, strength in in_proportion(tier, scored):
+                strengths.setdefault(chunk_id, {})[tier] = strength
         # One statement whatever their number: a connection keeps 128, and one of 450 question marks takes 40 KB.
         tables = "json_each(?) wanted JOIN chunks c ON c.id = wanted.value JOIN files f ON f.id = c.file_id"
         sql = f"SELECT {CANDIDATE_COLUMNS} FROM {tables}"  # noqa: S608 constants
         with self._database.reading() as connection:
-            rows = connection.execute(sql, (json.dumps(list(places)),)).fetchall()
+            rows = connection.execute(sql, (json.dumps(list(strengths)),)).fetchall()
         return [
             Candidate(
-                row[0], row[1], os.fsdecode(row[2]), row[3], row[4], row[5], tuple(row[6].split()), places[row[0]]
+                row[0], row[1], os.fsdecode(row[2]), row[3], row[4], row[5], tuple(row[6].split()), strengths[row[0]]
             )
             for row in rows
         ]

@@ -1,7 +1,8 @@
 """What does each tier find for a question: the chunks that may answer, best first?
 
 Covers the three lists (words in the full text, the static table's vectors, the models' vectors) over what the filters
-allow, and how often words occur. Leaves the filters to `filters.py`, the order of all to `ranking.py`.
+allow, each with its own scores, and how often words occur. Leaves the filters to `filters.py`, the order of all to
+`ranking.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 
 import numpy as np
@@ -28,7 +29,9 @@ FREQUENCY_SECONDS = 30.0
 MOST_FREQUENCIES = 10_000
 BATCH = 500
 BM25 = "bm25(chunks_fts, 1.0, 3.0, 1.5)"
-FIND = f"SELECT rowid FROM chunks_fts WHERE chunks_fts MATCH ? ORDER BY {BM25} LIMIT ?"  # noqa: S608 constants
+FIND = f"SELECT rowid, {BM25} AS score FROM chunks_fts WHERE chunks_fts MATCH ? ORDER BY score LIMIT ?"  # noqa: S608 constants
+Scored = list[tuple[int, float]]
+"""Chunks with what the tier thinks of each, the better the higher, best first."""
 
 
 class Tiers:
@@ -46,7 +49,7 @@ class Tiers:
         self._frequencies: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
 
-    def lexical(self, question: Question, allowed: Allowed) -> list[int]:
+    def lexical(self, question: Question, allowed: Allowed) -> Scored:
         """Chunks that have the question's rare words, by BM25."""
         with self._database.reading() as connection:
             chunks = connection.execute("SELECT count(*) FROM chunks_fts_docsize").fetchone()[0]
@@ -54,28 +57,29 @@ class Tiers:
             if match is None:
                 return []
             ids = self._vectors.chunk_ids(allowed.files, allowed.chunks)
+            # SQLite's bm25() is the lower the better.
             if ids is None:
-                return [row[0] for row in connection.execute(FIND, (match, CANDIDATES))]
+                return [(chunk_id, -score) for chunk_id, score in connection.execute(FIND, (match, CANDIDATES))]
             return list(islice(_among(connection.execute(FIND, (match, -1)), ids), CANDIDATES))
 
-    def static(self, question: Question, allowed: Allowed) -> list[int]:
+    def static(self, question: Question, allowed: Allowed) -> Scored:
         """Chunks whose words resemble the question's."""
         vector = self.table.vector(question.words)
         if not vector.any():
             return []
-        found = self._vectors.nearest("static", vector, CANDIDATES, allowed.files, chunks=allowed.chunks)
-        return [chunk_id for chunk_id, _ in found]
+        return self._vectors.nearest("static", vector, CANDIDATES, allowed.files, chunks=allowed.chunks)
 
-    def deep(self, text: str, models: Iterable[str], allowed: Allowed, wait_s: float) -> dict[str, list[int] | None]:
+    def deep(self, text: str, models: Iterable[str], allowed: Allowed, wait_s: float) -> dict[str, Scored | None]:
         """Chunks by model, for each of these models; None: it gave no vector in time."""
-        found: dict[str, list[int] | None] = dict.fromkeys(models)
+        found: dict[str, Scored | None] = dict.fromkeys(models)
         if wait_s <= 0:
             return found
         text = text.encode("utf-8", "replace").decode("utf-8")  # an argument that wasn't UTF-8 holds surrogates
         services = {model: service for model, service in self._services().items() if model in found}
         for model, vector in question_vectors(services, text, wait_s=wait_s).items():
-            nearest = self._vectors.nearest("deep", vector, CANDIDATES, allowed.files, model, chunks=allowed.chunks)
-            found[model] = [chunk_id for chunk_id, _ in nearest]
+            found[model] = self._vectors.nearest(
+                "deep", vector, CANDIDATES, allowed.files, model, chunks=allowed.chunks
+            )
         return found
 
     def release(self) -> None:
@@ -99,9 +103,9 @@ class Tiers:
         return count
 
 
-def _among(rows: sqlite3.Cursor, ids: NDArray[np.int64]) -> Iterable[int]:
+def _among(rows: sqlite3.Cursor, ids: NDArray[np.int64]) -> Iterator[tuple[int, float]]:
     """Those of the rows, in their order, that are among sorted ids."""
     while batch := rows.fetchmany(BATCH):
-        found = np.array(batch, dtype=np.int64)[:, 0]
+        found = np.array([row[0] for row in batch], dtype=np.int64)
         at = np.minimum(np.searchsorted(ids, found), len(ids) - 1)
-        yield from found[ids[at] == found].tolist()
+        yield from ((batch[i][0], -batch[i][1]) for i in np.flatnonzero(ids[at] == found))

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctx42d.indexer.question import understand
-from ctx42d.indexer.ranking import RRF_K, TIER_WEIGHTS, Candidate, Ranked, rank
+from ctx42d.indexer.ranking import TIER_WEIGHTS, Candidate, Ranked, in_proportion, rank
 
 
 def candidate(
@@ -19,7 +19,8 @@ def candidate(
     **ranks: int,
 ) -> Candidate:
     file = chunk_id if file_id is None else file_id
-    return Candidate(chunk_id, file, relpath, "python", symbol, kind, defines, ranks or {"lexical": 5, "static": 5})
+    strengths = {tier: 20 / (20 + at) for tier, at in (ranks or {"lexical": 5, "static": 5}).items()}
+    return Candidate(chunk_id, file, relpath, "python", symbol, kind, defines, strengths)
 
 
 def order(question: str, *candidates: Candidate) -> list[int]:
@@ -125,11 +126,21 @@ def test_nothing_found_is_nothing_ranked() -> None:
     assert rank(understand("anything"), []) == []
 
 
-def test_the_tiers_share_is_reciprocal_rank() -> None:
+def test_a_tiers_share_is_what_it_thinks_of_the_chunk() -> None:
     shares = rank(understand("zzz"), [candidate(1, lexical=1, deep=10)])[0].shares
-    assert shares["lexical"] == TIER_WEIGHTS["lexical"] / (RRF_K + 1)
-    assert shares["deep"] == TIER_WEIGHTS["deep"] / (RRF_K + 10)
+    assert shares["lexical"] == pytest.approx(TIER_WEIGHTS["lexical"] * 20 / 21)
+    assert shares["deep"] == pytest.approx(TIER_WEIGHTS["deep"] * 20 / 30)
     assert "static" not in shares
+
+
+def test_each_tier_is_measured_by_its_own_best_and_last() -> None:
+    assert in_proportion("lexical", []) == []
+    for tier in ("lexical", "static"):
+        assert in_proportion(tier, [(7, 3.5)])[0] == (7, 1.0)
+        strengths = [strength for _, strength in in_proportion(tier, [(1, 8.0), (2, 4.0), (3, 2.0)])]
+        assert strengths[0] == 1.0 > strengths[1] > strengths[2] > 0.0
+    assert in_proportion("deep", [(1, 0.5), (2, 0.5)]) == [(1, 1.0), (2, 1.0)]
+    assert [one for one, _ in in_proportion("static", [(9, 0.2), (4, -0.1)])] == [9, 4]
 
 
 def test_a_question_without_words_ranks_by_the_tiers_alone() -> None:
@@ -149,7 +160,7 @@ CANDIDATES = st.lists(
         symbol=NAMES,
         kind=st.sampled_from(["", "function", "section"]),
         defines=st.lists(NAMES, max_size=3).map(tuple),
-        ranks=st.dictionaries(st.sampled_from(["lexical", "static", "deep"]), st.integers(1, 150), min_size=1),
+        strengths=st.dictionaries(st.sampled_from(["lexical", "static", "deep"]), st.floats(0.01, 1.0), min_size=1),
     ),
     max_size=8,
     unique_by=lambda found: found.chunk_id,
