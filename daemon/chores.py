@@ -124,7 +124,8 @@ class Chores:
             return
         self._come_back("housekeeping", HOUSEKEEPING_S)
         try:
-            if self._engine.pipeline.deepen(self._stop_deepening, self._engine.progressed):
+            self._deepened()
+            if self._engine.pipeline.deepen(self._stop_deepening, self._deepened):
                 self._working()
         except BrokenBundle as problem:
             log.debug("a model can't be used: %s", problem)
@@ -135,6 +136,10 @@ class Chores:
         # Stopped for new files, or a bundle that may come back.
         if self._engine.models.problems() or self._engine.models.waiting():
             self._come_back("deepen", RETRY_S)
+
+    def _deepened(self) -> None:
+        self._engine.deep_pace.note(self._engine.models.embedded, time.monotonic())
+        self._engine.progressed()
 
     def _stop_deepening(self) -> bool:
         """New text first: the deep tier gives way to the queue; and to what another bundle changes."""

@@ -21,6 +21,7 @@ from ctx42d.daemon.config import Config
 from ctx42d.daemon.intake import Intake, WatchSettings
 from ctx42d.daemon.memory_log import MemoryLog
 from ctx42d.daemon.models import Models
+from ctx42d.daemon.pace import Pace
 from ctx42d.daemon.poller import Poller
 from ctx42d.daemon.room_guard import RoomGuard
 from ctx42d.daemon.root_use import RootUse
@@ -103,7 +104,7 @@ class Engine:
             *(self.store, self.queue, self.parsers, self.models.usable, lambda: self.views),
             *(self.say, self._root_away, self._indexed),
         )
-        self.search = Search(self.database, self.store.vectors, table, self.models.usable)
+        self.search = Search(self.database, self.store.vectors, table, self.models.usable, self.store.asked.note)
         self.intake = Intake(
             self.watch,
             self.roots,
@@ -120,6 +121,7 @@ class Engine:
         self.poller = Poller(
             self.watcher, self.scanner, lambda: self.views, self.watch.poll_interval_seconds, self._root_away
         )
+        self.deep_pace = Pace()
         self.views: Mapping[int, RootView] = {}
         self.root_map: Mapping[int, Root] = {}
         self.models.follow()

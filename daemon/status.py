@@ -30,7 +30,6 @@ class Status:
         self._engine = engine
         self._environment = {name: environ[name] for name in ENVIRONMENT.values() if environ.get(name)}
         self._tallies = Tallies(engine)
-        self._burst: tuple[float, int] = (0.0, 0)  # when the deep tier began to move, and where it stood
 
     def state(self) -> str:
         """One word: starting indexing idle paused degraded stopping."""
@@ -89,7 +88,7 @@ class Status:
             "files_total": files + counts.pending,
             "deep_done": done,
             "deep_total": total,
-            "eta_s": self._eta_s(done, total) if phase == "deep" else None,
+            "eta_s": self._eta_s(waiting) if phase == "deep" else None,
             "searchable": searchable,
             "deep_complete": searchable and deep,
             "note": notes[0] if notes else None,
@@ -212,11 +211,6 @@ class Status:
             self._engine.jobs.wake("deepen")  # which looks at them
         return [*self._engine.notes.values(), *self._engine.models.problems()]
 
-    def _eta_s(self, done: int, total: int) -> float | None:
-        now = time.monotonic()
-        began, stood = self._burst
-        if not began or done < stood:
-            self._burst = now, done
-            return None
-        rate = (done - stood) / (now - began) if now > began else 0.0
-        return round((total - done) / rate, 1) if rate else None
+    def _eta_s(self, waiting: int) -> float | None:
+        seconds = self._engine.deep_pace.seconds_for(waiting, time.monotonic())
+        return None if seconds is None else round(seconds, 1)

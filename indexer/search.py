@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ctx42d.indexer.database import Database
@@ -68,16 +68,22 @@ class Search:
         vectors: VectorIndex,
         table: StaticTable,
         services: Callable[[], Mapping[str, EmbeddingService]],
+        hit: Callable[[Iterable[int]], None] = lambda _: None,
     ) -> None:
-        """`services`: those of the models that can be used; none when there is no deep tier."""
-        self._database, self._tiers = database, Tiers(database, vectors, table, services)
+        """`services`: those of the models that can be used; none when there is no deep tier.
+
+        `hit` hears the ids of the files that a question hits, the best first.
+        """
+        self._database, self._tiers, self._hit = database, Tiers(database, vectors, table, services), hit
         self.last_asked = 0.0
 
     def ask(self, query: Query, roots: Mapping[int, Root]) -> Answer:
         """Return the best hits for a query."""
         self.last_asked = time.monotonic()
         found = self.find(query, roots)
-        hits = self._hits(rank(found.question, found.candidates), query.k, roots)
+        ranked = rank(found.question, found.candidates)
+        self._hit(best.candidate.file_id for best in ranked[: query.k])
+        hits = self._hits(ranked, query.k, roots)
         shown = [replace(hit, focus=focus(found.question, hit.text)) for hit in hits]
         return Answer(shown, found.tiers, found.models)
 

@@ -18,6 +18,7 @@ from itertools import count
 from pathlib import Path
 
 from ctx42d.indexer.database import Database
+from ctx42d.indexer.deep_order import AskedFiles, next_rows
 from ctx42d.indexer.kept_chunks import keep
 from ctx42d.indexer.known_files import KnownFiles
 from ctx42d.indexer.passages import embedded_text, full_text, path_tokens, vectors_name
@@ -63,6 +64,7 @@ class Store(KnownFiles):
         self.wiped = agree(database, signature)
         self.vectors = VectorIndex(folder, database, dims)
         self._pending_delta: Delta | None = None
+        self.asked = AskedFiles()
 
     @contextlib.contextmanager
     def transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
@@ -139,17 +141,9 @@ class Store(KnownFiles):
             )
 
     def without_deep(self, limit: int, model: str = OWN) -> list[Pending]:
-        """Texts that wait for their deep vector by a model, most recently wanted first."""
-        query = """
-            SELECT v.id, (SELECT symbol FROM chunks WHERE vector_id = v.id LIMIT 1),
-                   (SELECT text FROM chunks WHERE vector_id = v.id LIMIT 1)
-            FROM vectors v INDEXED BY vectors_without_deep
-            WHERE v.model = ? AND v.deep IS NULL AND v.deep_error IS NULL
-              AND EXISTS (SELECT 1 FROM chunks WHERE vector_id = v.id)
-            ORDER BY v.wanted_at DESC LIMIT ?
-        """
+        """Texts that wait for their deep vector by a model, those of most value first (`deep_order.py`)."""
         with self.database.reading() as connection:
-            rows = connection.execute(query, (model, limit)).fetchall()
+            rows = next_rows(connection, limit, model, self.asked.latest())
         return [Pending(number, embedded_text(symbol, chunk_text(text))) for number, symbol, text in rows]
 
     def put_deep(self, rows: Sequence[tuple[int, bytes]], errors: Sequence[tuple[int, str, bool]] = ()) -> None:

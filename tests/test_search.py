@@ -42,7 +42,10 @@ class Library:
             self.add(name, text)
         command = [sys.executable, "-P", str(LIAR), "honest"]
         self.embedding = EmbeddingService(memory_manager=MemoryManager(MemoryConfig(max_mb=6144)), command=command)
-        self.search = Search(self.index.database, self.index.store.vectors, table, lambda: {"": self.embedding})
+        self.search = Search(
+            *(self.index.database, self.index.store.vectors, table, lambda: {"": self.embedding}),
+            self.index.store.asked.note,
+        )
         self.roots = {root.root_id: root for root in self.index.roots.all()}
 
     def add(self, name: str, text: str, *, mtime: float | None = None) -> None:
@@ -184,6 +187,12 @@ def test_the_answer_says_which_tiers_took_part(library: Library) -> None:
     assert answer.tiers == ["lexical", "static", "deep"]
     assert any("deep" in hit.shares for hit in answer.hits)
     assert all(sum(hit.shares.values()) == pytest.approx(hit.score) for hit in answer.hits)
+
+
+def test_the_files_that_a_question_hits_get_their_deep_vectors_next(library: Library) -> None:
+    best = library.found("unrelated_request")[0]
+    assert best == "src2/other.py"
+    assert "unrelated_request" in library.index.store.without_deep(1)[0].text
 
 
 def test_a_question_whose_vector_does_not_come_is_answered_without_it(library: Library) -> None:
