@@ -122,9 +122,12 @@ class Chores:
         self._engine.follow_models()
         if not self._engine.deep_enabled or self._stop_bulk():
             return
+        if self._rest_owed():
+            return
         self._come_back("housekeeping", HOUSEKEEPING_S)
+        self._engine.deep_budget.began(self._model_workers())
         try:
-            self._deepened()
+            self._note_pace()
             if self._engine.pipeline.deepen(self._stop_deepening, self._deepened):
                 self._working()
         except BrokenBundle as problem:
@@ -136,14 +139,34 @@ class Chores:
         # Stopped for new files, or a bundle that may come back.
         if self._engine.models.problems() or self._engine.models.waiting():
             self._come_back("deepen", RETRY_S)
+        self._rest_owed()
 
     def _deepened(self) -> None:
-        self._engine.deep_pace.note(self._engine.models.embedded, time.monotonic())
+        self._engine.deep_budget.worked(self._model_workers())
+        self._note_pace()
         self._engine.progressed()
+
+    def _note_pace(self) -> None:
+        self._engine.deep_pace.note(self._engine.models.embedded, time.monotonic())
+
+    def _model_workers(self) -> list[int]:
+        return [pid for slot in self._engine.models.slots if (pid := slot.pid) is not None]
+
+    def _rest_owed(self) -> bool:
+        """Whether the deep tier has to rest now, for the sake of other programs or the battery; it comes back."""
+        delay_s = self._engine.deep_budget.delay_s()
+        if delay_s and self._engine.models.waiting():
+            self._come_back("deepen", delay_s)
+        return delay_s > 0
 
     def _stop_deepening(self) -> bool:
         """New text first: the deep tier gives way to the queue; and to what another bundle changes."""
-        return self._stop_bulk() or self._engine.queue.counts().pending > 0 or self._engine.models.is_outdated()
+        return (
+            self._stop_bulk()
+            or self._engine.queue.counts().pending > 0
+            or self._engine.models.is_outdated()
+            or self._engine.deep_budget.delay_s() > 0
+        )
 
     def _keep_house(self) -> None:
         self._engine.parsers.reap(keep=1)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ctx42d.daemon.cli_words import count, duration, percent
+from ctx42d.daemon.oneline import one_line
 
 
 def summary(status: Mapping[str, Any]) -> str:
@@ -60,4 +61,5 @@ def _deep(deep: Mapping[str, Any]) -> str:
     if not deep.get("enabled", True) or not deep.get("total") or deep["done"] >= deep["total"]:
         return ""
     eta = f", about {duration(deep['eta_s'])}" if deep.get("eta_s") else ""
-    return f"deep tier {percent(deep['done'] / deep['total'])}{eta}"
+    held = f" ({one_line(deep['held'])})" if deep.get("held") else ""
+    return f"deep tier {percent(deep['done'] / deep['total'])}{eta}{held}"

@@ -18,7 +18,9 @@ from pathlib import Path
 from ctx42d.daemon.activity import Activity
 from ctx42d.daemon.chores import Chores
 from ctx42d.daemon.config import Config
+from ctx42d.daemon.deep_budget import DeepBudget
 from ctx42d.daemon.intake import Intake, WatchSettings
+from ctx42d.daemon.machine import Machine, process_seconds
 from ctx42d.daemon.memory_log import MemoryLog
 from ctx42d.daemon.models import Models
 from ctx42d.daemon.pace import Pace
@@ -89,7 +91,7 @@ class Engine:
         self.roots = Roots(self.database, data / "roots.json")
         self.store = Store(self.database, data, {"static": STATIC_DIMS, "deep": manifest.dims}, signature)
         self.queue = WorkQueue(self.database, QueueSettings(**config.section("queue")))
-        command = worker_command(bundle.DEFAULT_BUNDLE, 1)
+        command = worker_command(bundle.DEFAULT_BUNDLE, 1, worker.nice)
         self.governor = Governor(memory, worker, say=self.say, relief=self.store.vectors.release)
         self.memory_log = MemoryLog(self.database, memory, manifest.deep_digest)
         self.memory_log.load()
@@ -121,7 +123,7 @@ class Engine:
         self.poller = Poller(
             self.watcher, self.scanner, lambda: self.views, self.watch.poll_interval_seconds, self._root_away
         )
-        self.deep_pace = Pace()
+        self.deep_pace, self.deep_budget = Pace(), DeepBudget(deep, Machine().look, process_seconds)
         self.views: Mapping[int, RootView] = {}
         self.root_map: Mapping[int, Root] = {}
         self.models.follow()

@@ -116,6 +116,8 @@ class Status:
                 "done": progress["deep_done"],
                 "total": progress["deep_total"],
                 "eta_s": progress["eta_s"],
+                "cpu_percent": engine.deep_budget.now.cpu_percent,
+                "held": (engine.deep_budget.now.why or None) if progress["phase"] == "deep" else None,
             },
             "index": self._room(),
             "watch": self._watch(),

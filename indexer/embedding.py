@@ -46,6 +46,11 @@ class DeepSettings:
     enabled: bool = True
     threads: int = 0
     micro_batch_tokens: int = 256
+    nice: int = 15
+    busy_above_percent: int = 50
+    busy_cpu_percent: int = 50
+    battery_cpu_percent: int = 50
+    battery_pause_percent: int = 20
 
 
 UNANSWERED = (TimeoutError, CancelledError, WorkerDied, WorkerRefusal, BrokenBundle, NotNow)
@@ -87,7 +92,7 @@ class EmbeddingService:
         self.memory = self._governor.memory
         self._optimize = use_optimizer
         threads = self._deep.threads or min(os.cpu_count() or 1, MOST_THREADS)
-        command = command or worker_command(bundle, threads)
+        command = command or worker_command(bundle, threads, self._deep.nice)
         self.role, self._dims = role, dims
         self.slot = WorkerSlot(role, command, self._settings, self._governor, wire.Load(deep=True))
         self._questions = ThreadPoolExecutor(max_workers=1, thread_name_prefix="question")

@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import ctypes
 import os
+import platform
 import signal
 import sys
 from pathlib import Path
@@ -31,14 +32,18 @@ if TYPE_CHECKING:
     from ctx42d.indexer.model import DeepModel
 
 PR_SET_PDEATHSIG = 1
+# include/uapi/linux/ioprio.h, and the call's number by architecture: those that came later share one table.
+IOPRIO_WHO_PROCESS, IOPRIO_CLASS_IDLE, IOPRIO_CLASS_SHIFT = 1, 3, 13
+IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30}
+START_NICE = 5  # until the model is loaded: a start has to come to its end on a busy machine, too
 OOM_SCORE = 700  # of 1000: where the kernel has to kill, it should be a worker, not the daemon nor the user's editor
 
 
 class Worker:
     """Answers requests, one at a time."""
 
-    def __init__(self, bundle: Path, threads: int) -> None:
-        self._bundle, self._threads = bundle, threads
+    def __init__(self, bundle: Path, threads: int, nice: int) -> None:
+        self._bundle, self._threads, self._nice = bundle, threads, nice
         self._parser: Parser | None = None
         self._model: DeepModel | None = None
 
@@ -68,6 +73,7 @@ class Worker:
         if request.deep:
             # One run, so that all weights are in memory before anybody measures what a batch adds to them.
             self.model.embed(["ready"], micro_batch_tokens=1, max_texts=1)
+            _give_way(self._nice)
         else:
             _ = self.parser
         return wire.Loaded()
@@ -139,11 +145,22 @@ def _send(replies: BinaryIO, reply: wire.Reply) -> None:
     replies.flush()
 
 
-def _be_polite() -> None:
+def _be_polite(nice: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the daemon's terminal is the daemon's to answer
-    os.nice(5)
+    os.nice(min(nice, START_NICE))
+    with contextlib.suppress(KeyError, OSError):  # Linux only; inherited by the threads that follow
+        call = ctypes.CDLL(None).syscall
+        call(IOPRIO_SET[platform.machine()], IOPRIO_WHO_PROCESS, 0, IOPRIO_CLASS_IDLE << IOPRIO_CLASS_SHIFT)
     with contextlib.suppress(OSError):  # Linux only, and not in every sandbox
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
+
+
+def _give_way(nice: int) -> None:
+    """Be as nice as that from now on, with all threads: Linux has a niceness for each. Nobody gets less nice."""
+    nice = max(nice, os.getpriority(os.PRIO_PROCESS, 0))
+    with contextlib.suppress(OSError):  # a thread that ended
+        for thread in os.listdir("/proc/self/task"):
+            os.setpriority(os.PRIO_PROCESS, int(thread), nice)
 
 
 def main() -> None:
@@ -151,12 +168,13 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="ctx42d worker")
     options.add_argument("--bundle", type=Path, required=True)
     options.add_argument("--threads", type=int, required=True)
+    options.add_argument("--nice", type=int, required=True)
     options.add_argument("--parent", type=int, required=True)
     arguments = options.parse_args()
     _die_with_parent(arguments.parent)
-    _be_polite()
+    _be_polite(arguments.nice)
     requests, replies = _take_stdio()
-    worker = Worker(arguments.bundle, arguments.threads)
+    worker = Worker(arguments.bundle, arguments.threads, arguments.nice)
     map_buffers()  # nobody limits this process before it is ready
     _send(replies, wire.Ready(wire.PROTOCOL, os.getpid()))
     while header := requests.read(wire.LENGTH.size):

@@ -51,9 +51,9 @@ class WorkerDied(Exception):
     """The worker is gone; the message says why."""
 
 
-def worker_command(bundle: Path, threads: int) -> list[str]:
+def worker_command(bundle: Path, threads: int, nice: int = 5) -> list[str]:
     """Command line of the real worker. -P: the folder we stand in is somebody else's project."""
-    options = ["--bundle", str(bundle), "--threads", str(threads), "--parent", str(os.getpid())]
+    options = ["--bundle", str(bundle), "--threads", str(threads), "--nice", str(nice), "--parent", str(os.getpid())]
     return [sys.executable, "-P", "-m", "ctx42d.indexer.worker", *options]
 
 

@@ -28,6 +28,7 @@ class WorkerSettings:
     The defaults are those of config.toml's [worker] (a test compares them).
     """
 
+    nice: int = 5
     parse_workers: int = 0
     start_timeout_seconds: float = 15.0
     request_timeout_seconds: float = 60.0

@@ -23,6 +23,7 @@ from ctx42d.daemon.unit_file import CEILING_VARIABLE
 PROGRAM = [sys.executable, "-P", "-c", "from ctx42d.daemon.cli import main; main()"]
 SERVICE = [sys.executable, "-P", "-m", "ctx42d.daemon.service"]
 OURS = ("CTX42D_HOME", *ENVIRONMENT.values(), CEILING_VARIABLE, "NOTIFY_SOCKET")
+DEEP_FIRST = "[deep]\nnice = 5\nbusy_cpu_percent = 6400\n"
 NO_DEEP = "[deep]\nenabled = false\n"  # what a test of files and roots doesn't need
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2  # linux/prctl.h, linux/capability.h
 LONG_S = 60.0  # the machine may be busy
@@ -52,7 +53,7 @@ class Home:
         folder.mkdir(parents=True, exist_ok=True)
         self.mortal = mortal and os.getuid() == 0
         if settings:
-            (folder / "config.toml").write_text(settings)
+            (folder / "config.toml").write_text(_impatient(settings))
         inherited = {name: value for name, value in os.environ.items() if name not in OURS}
         self.environ = {**inherited, **(environ or {}), "CTX42D_HOME": str(folder)}
 
@@ -171,6 +172,13 @@ def service(folder: Path, settings: str = "", **options: Any) -> Iterator[Home]:
         yield home
     finally:
         home.stop()
+
+
+def _impatient(settings: str) -> str:
+    """The settings, with a deep tier that doesn't give way to other tests, unless they say how far it is to."""
+    if "\nnice = " in settings:
+        return settings
+    return settings.replace("[deep]\n", DEEP_FIRST, 1) if "[deep]\n" in settings else settings + "\n" + DEEP_FIRST
 
 
 def obey_permissions() -> None:

@@ -44,6 +44,10 @@ def said(**changes: Any) -> str:
             {"deep": {"done": 999, "total": 1000, "eta_s": None}},
             "watching 3 folders, 12,304 files, all fresh; deep tier 99 %",
         ),
+        (
+            {"deep": {"done": 43, "total": 100, "eta_s": 361.0, "held": "on battery (61 %)"}},
+            "watching 3 folders, 12,304 files, all fresh; deep tier 43 %, about 6 min (on battery (61 %))",
+        ),
         ({"deep": {"enabled": False, "done": 0, "total": 9}}, "watching 3 folders, 12,304 files, all fresh"),
         ({"deep": {"done": 9, "total": 9, "eta_s": None}}, "watching 3 folders, 12,304 files, all fresh"),
     ],
