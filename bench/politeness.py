@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from service_kit import Home, service, wait_until
 
-from ctx42d.daemon.machine import process_seconds
+from ctx42d.indexer.starving import process_seconds
 
 MOST_SLOWER = 1.10
 BUILD = """

@@ -20,7 +20,7 @@ from ctx42d.daemon.chores import Chores
 from ctx42d.daemon.config import Config
 from ctx42d.daemon.deep_budget import DeepBudget
 from ctx42d.daemon.intake import Intake, WatchSettings
-from ctx42d.daemon.machine import Machine, process_seconds
+from ctx42d.daemon.machine import Machine
 from ctx42d.daemon.memory_log import MemoryLog
 from ctx42d.daemon.models import Models
 from ctx42d.daemon.pace import Pace
@@ -43,6 +43,7 @@ from ctx42d.indexer.roots import Root, Roots
 from ctx42d.indexer.search import Search
 from ctx42d.indexer.selection import SelectionSettings, Selector
 from ctx42d.indexer.signature import TOKENS
+from ctx42d.indexer.starving import process_seconds
 from ctx42d.indexer.static import STATIC_DIMS, StaticTable
 from ctx42d.indexer.store import Store
 from ctx42d.indexer.tiling import CHUNKER_VERSION

@@ -1,8 +1,8 @@
 """What else does the machine do, and what does it run on?
 
-The only file that looks at processor time and batteries: /proc/stat, /sys/class/power_supply, and the clock of a
-process's processor time, all of Linux; elsewhere nothing is known, and nobody is waited for. The folders are
-parameters, so that a recorded machine can stand in. Decides nothing: see `politeness.py`.
+The only file that looks at processor time and batteries: /proc/stat and /sys/class/power_supply of Linux; elsewhere
+nothing is known, and nobody is waited for. The folders are parameters, so that a recorded machine can stand in. Decides
+nothing: see `politeness.py`.
 """
 
 from __future__ import annotations
@@ -85,18 +85,6 @@ class Machine:
             for folder in self._power.iterdir():
                 names = ("type", "scope", "online", "status", "capacity")
                 yield {name: text for name in names if (text := _word(folder / name))}
-
-
-def process_seconds(pid: int) -> float:
-    """Processor time that a process has used; 0: it is gone, or the system doesn't say.
-
-    The kernel's number of another process's clock is as in Linux's include/linux/posix-timers.h: the complement of its
-    process id, and the kind of the clock (2: as scheduled) in the lowest three bits.
-    """
-    try:
-        return time.clock_gettime((~pid << 3) | 2)
-    except (OSError, OverflowError):
-        return 0.0
 
 
 def _own_seconds() -> float:

@@ -19,7 +19,7 @@ from ctx42d.daemon.client import ClientError, DaemonClient
 SEED = 42
 POLL_S, SAVE_POLL_S = 0.1, 0.005
 DEEP_SECONDS = 20.0
-STUCK_SECONDS = 60.0
+STUCK_SECONDS = 180.0
 COPIED_FILES, COPIED_BYTES = 200, 256 * 1024
 LOOKED_AT = 20_000  # paths that copies are chosen from
 QUESTIONS = ("where is {} handled", "how does {} work", "{}", "what calls {}", "tests for {}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 WINDOW_S = 120.0
-STANDS_STILL_S = 20.0  # without progress: whatever held it up, the pace before says nothing of what comes
+STANDS_STILL_S = 60.0  # without progress: whatever held it up, the pace before says nothing of what comes
 LEAST_S = 1.0  # of work before it is judged
 
 
@@ -35,7 +35,7 @@ class Pace:
         (began, stood), (last, stands) = noted[0], noted[-1]
         if last - began < LEAST_S or stands <= stood:
             return None
-        return (stands - stood) / (max(now, last) - began)
+        return (stands - stood) / (last - began)
 
     def seconds_for(self, left: int, now: float) -> float | None:
         """How long so much more takes; None: not known."""

@@ -35,7 +35,7 @@ PR_SET_PDEATHSIG = 1
 # include/uapi/linux/ioprio.h, and the call's number by architecture: those that came later share one table.
 IOPRIO_WHO_PROCESS, IOPRIO_CLASS_IDLE, IOPRIO_CLASS_SHIFT = 1, 3, 13
 IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30}
-START_NICE = 5  # until the model is loaded: a start has to come to its end on a busy machine, too
+START_NICE = 5  # until everything is loaded: a start has to come to its end on a busy machine, too
 OOM_SCORE = 700  # of 1000: where the kernel has to kill, it should be a worker, not the daemon nor the user's editor
 
 
@@ -73,9 +73,9 @@ class Worker:
         if request.deep:
             # One run, so that all weights are in memory before anybody measures what a batch adds to them.
             self.model.embed(["ready"], micro_batch_tokens=1, max_texts=1)
-            _give_way(self._nice)
         else:
             _ = self.parser
+        _give_way(self._nice)
         return wire.Loaded()
 
     @property
@@ -148,19 +148,21 @@ def _send(replies: BinaryIO, reply: wire.Reply) -> None:
 def _be_polite(nice: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the daemon's terminal is the daemon's to answer
     os.nice(min(nice, START_NICE))
-    with contextlib.suppress(KeyError, OSError):  # Linux only; inherited by the threads that follow
-        call = ctypes.CDLL(None).syscall
-        call(IOPRIO_SET[platform.machine()], IOPRIO_WHO_PROCESS, 0, IOPRIO_CLASS_IDLE << IOPRIO_CLASS_SHIFT)
     with contextlib.suppress(OSError):  # Linux only, and not in every sandbox
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
 
 
 def _give_way(nice: int) -> None:
-    """Be as nice as that from now on, with all threads: Linux has a niceness for each. Nobody gets less nice."""
-    nice = max(nice, os.getpriority(os.PRIO_PROCESS, 0))
-    with contextlib.suppress(OSError):  # a thread that ended
-        for thread in os.listdir("/proc/self/task"):
-            os.setpriority(os.PRIO_PROCESS, int(thread), nice)
+    """Be as nice as that from now on, and last at the disk, with all threads: Linux has both for each.
+
+    Nobody gets less nice: that needs a privilege.
+    """
+    nice, call = max(nice, os.getpriority(os.PRIO_PROCESS, 0)), IOPRIO_SET.get(platform.machine())
+    with contextlib.suppress(OSError):  # a thread that ended; not Linux
+        for thread in map(int, os.listdir("/proc/self/task")):
+            os.setpriority(os.PRIO_PROCESS, thread, nice)
+            if call is not None:
+                ctypes.CDLL(None).syscall(call, IOPRIO_WHO_PROCESS, thread, IOPRIO_CLASS_IDLE << IOPRIO_CLASS_SHIFT)
 
 
 def main() -> None:

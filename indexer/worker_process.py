@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ctx42d.indexer import wire
+from ctx42d.indexer.starving import is_starving, process_seconds
 
 # Read by glibc at exec only. Two arenas, or each thread keeps its own free memory. The thresholds are pinned high: with
 # a mapping of its own each tensor pays for its pages in every micro-batch. At 64 KB 10,700 page faults a text and 23
@@ -47,6 +48,9 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_new_spawner)
 
 
+STARVED_TIMES = 9  # that a time-out is granted again to a worker that others keep from the processor
+
+
 class WorkerDied(Exception):
     """The worker is gone; the message says why."""
 
@@ -65,6 +69,7 @@ class WorkerProcess:
             raise ValueError("a worker needs pipes")
         self._process = process
         self._stdin, self._stdout = process.stdin.fileno(), process.stdout.fileno()
+        self._timeout_s = self._waited_longer_s = self._used_s = 0.0
         os.set_blocking(self._stdin, False)
         os.set_blocking(self._stdout, False)
 
@@ -79,7 +84,7 @@ class WorkerProcess:
         except OSError as error:
             raise WorkerDied(f"could not be started: {error}") from error
         worker = cls(process)
-        ready = worker._receive(time.monotonic() + timeout_s)
+        ready = worker._receive(worker._begin(timeout_s))
         if not isinstance(ready, wire.Ready) or ready.protocol != wire.PROTOCOL:
             raise worker._end(f"greeted with {ready!r:.80} instead of Ready({wire.PROTOCOL})")
         return worker
@@ -100,7 +105,7 @@ class WorkerProcess:
 
     def request(self, message: wire.Request, *, timeout_s: float) -> wire.Reply:
         """Send a request and return its reply. Raises WorkerDied, after which the process is gone."""
-        deadline = time.monotonic() + timeout_s
+        deadline = self._begin(timeout_s)
         self._write(wire.encode(message), deadline)
         return self._receive(deadline)
 
@@ -153,9 +158,23 @@ class WorkerProcess:
     def _wait(self, handle: int, event: int, deadline: float) -> None:
         poller = select.poll()
         poller.register(handle, event)
-        left_ms = (deadline - time.monotonic()) * 1000
-        if left_ms <= 0 or not poller.poll(left_ms):
-            raise self._end("did not answer in time")
+        while (left_s := deadline + self._waited_longer_s - time.monotonic()) <= 0 or not poller.poll(left_s * 1000):
+            if not self._may_have_longer():
+                raise self._end("did not answer in time")
+
+    def _may_have_longer(self) -> bool:
+        """Whether it is late because others have the processor: then it may have as long again, some times over."""
+        used_s = process_seconds(self.pid) - self._used_s
+        timeout_s, most_s = self._timeout_s, self._timeout_s * STARVED_TIMES
+        if self._waited_longer_s >= most_s or not is_starving(self.pid, used_s, timeout_s + self._waited_longer_s):
+            return False
+        self._waited_longer_s += timeout_s
+        return True
+
+    def _begin(self, timeout_s: float) -> float:
+        """A wait begins; return when it ends, unless the worker starves."""
+        self._timeout_s, self._waited_longer_s, self._used_s = timeout_s, 0.0, process_seconds(self.pid)
+        return time.monotonic() + timeout_s
 
     def _end(self, what: str) -> WorkerDied:
         # A worker that closed its pipe is dying on its own: a moment's patience gets its real cause of death.

@@ -19,7 +19,7 @@ def paced(*noted: tuple[float, int]) -> Pace:
         ([(0, 0)], 5, 100, None),
         ([(0, 0), (0.5, 10)], 0.5, 100, None),  # too little to judge by
         ([(0, 0), (10, 100)], 10, 100, 10),
-        ([(0, 0), (10, 100)], 20, 100, 20),  # nothing came since: it may be slower
+        ([(0, 0), (10, 100)], 20, 100, 10),  # the next batch is under way
         ([(0, 50), (10, 150)], 10, 0, 0),
         ([(0, 0), (10, 0)], 10, 100, None),
         ([(0, 0), (10, 100)], 10 + STANDS_STILL_S + 1, 100, None),

@@ -11,9 +11,10 @@ import pytest
 from index_kit import Clock
 
 from ctx42d.daemon.deep_budget import LOOK_EVERY_S, PAUSED_S, DeepBudget
-from ctx42d.daemon.machine import HERTZ, LONGEST_S, Machine, MachineReading, process_seconds
+from ctx42d.daemon.machine import HERTZ, LONGEST_S, Machine, MachineReading
 from ctx42d.daemon.politeness import ALL, Allowance, allowance
 from ctx42d.indexer.embedding import DeepSettings
+from ctx42d.indexer.starving import is_starving, process_seconds
 
 SETTINGS = DeepSettings(busy_above_percent=50, busy_cpu_percent=50, battery_cpu_percent=40, battery_pause_percent=20)
 BUSY, ON_BATTERY, PAUSED = Allowance(50, "other programs"), Allowance(40, "on battery"), Allowance(0, "on battery")
@@ -162,6 +163,18 @@ def test_processor_time_of_another_process_is_what_it_says_itself() -> None:
         assert said <= process_seconds(process.pid) < said + 5
         process.kill()
     assert process_seconds(process.pid) == 0
+
+
+def test_who_waits_for_the_processor_starves_and_who_waits_for_anything_else_hangs() -> None:
+    spins, sleeps = [[sys.executable, "-c", f"{code}"] for code in ("while True: pass", "input()")]
+    with subprocess.Popen(spins) as busy, subprocess.Popen(sleeps, stdin=subprocess.PIPE) as hanging:
+        deadline = time.monotonic() + 60
+        while not is_starving(busy.pid, 1.0, 10.0) or is_starving(hanging.pid, 0.0, 10.0):
+            assert time.monotonic() < deadline
+        assert not is_starving(busy.pid, 6.0, 10.0)
+        busy.kill()
+        hanging.kill()
+    assert not is_starving(busy.pid, 0.0, 10.0)
 
 
 class Worker:

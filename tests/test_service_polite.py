@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 from service_kit import service, tree, wait_until
 
-from ctx42d.daemon.machine import process_seconds
+from ctx42d.indexer.starving import process_seconds
 
-PERCENT, BATCH, TEXTS = 20, 16, 48
+PERCENT, BATCH, TEXTS = 20, 8, 32
 SETTINGS = f"[deep]\nnice = 7\nbusy_above_percent = 1\nbusy_cpu_percent = {PERCENT}\n[memory]\nbatch_size = {BATCH}\n"
 PATIENCE_S = 110.0
 
@@ -20,11 +21,12 @@ def niceness(pid: int) -> set[int]:
     return {os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in os.listdir(f"/proc/{pid}/task")}
 
 
+@pytest.mark.timeout(300)
 def test_beside_a_busy_program_the_deep_tier_is_nice_and_uses_no_more_than_its_share(tmp_path: Path) -> None:
     busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         with service(tmp_path / "home", SETTINGS) as home:
-            home.ok("up", tree(tmp_path / "tree", 40))
+            home.ok("up", tree(tmp_path / "tree", 80))
             wait_until(lambda: home.ask("progress")["deep_done"], PATIENCE_S)
             [pid] = home.workers("embedder")
             assert niceness(pid) == {7}
