@@ -52,8 +52,7 @@ class Tiers:
     def lexical(self, question: Question, allowed: Allowed) -> Scored:
         """Chunks that have the question's rare words, by BM25."""
         with self._database.reading() as connection:
-            chunks = connection.execute("SELECT count(*) FROM chunks_fts_docsize").fetchone()[0]
-            match = full_text_query(question, chunks, lambda term: self._frequency(connection, term))
+            match = full_text_query(question, self._vectors.chunks, lambda term: self._frequency(connection, term))
             if match is None:
                 return []
             ids = self._vectors.chunk_ids(allowed.files, allowed.chunks)

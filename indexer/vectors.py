@@ -71,6 +71,12 @@ class VectorIndex:
         self._behind = False  # a commit could not be followed: there was no room for its rows
         self._load()
 
+    @property
+    def chunks(self) -> int:
+        """How many chunks there are: counting them in the table would read it all."""
+        with self._lock:
+            return self._chunks.count - self._chunks.removed
+
     def new_deep_rows(self, model: str, count: int = 1) -> int:
         """The first of so many rows for new vectors of a model."""
         with self._lock:

@@ -181,3 +181,11 @@ def test_rare_words_are_asked_and_common_ones_left_to_the_vectors() -> None:
 def test_when_all_words_are_common_the_rarest_two_are_asked() -> None:
     frequencies = {"self": 9000, "valu": 8000, "name": 7000}
     assert full_text_query(understand("self value name"), 10_000, frequencies.__getitem__) == '"name" OR "valu"'
+
+
+def test_however_large_the_index_only_so_many_places_are_read() -> None:
+    frequencies = {"pars": 15_000, "rfc": 20_000, "date": 30_000, "zone": 90_000}
+    question = understand("parse rfc date zone")
+    assert full_text_query(question, 1_000_000, frequencies.__getitem__) == '"pars" OR "rfc"'
+    common = {"valu": 300_000, "name": 200_000}
+    assert full_text_query(understand("value name"), 1_000_000, common.__getitem__) == '"name" OR "valu"'

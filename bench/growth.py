@@ -1,0 +1,135 @@
+"""What does a file cost in a large index, and a question? A tree again and again, each time with other contents.
+
+    python bench/growth.py TREE QUESTIONS.jsonl [--files 1000,10000,100000] [--chunks 1000000] [--asked 60] [--seed 7]
+
+Files of TREE as a worker describes them, each time under another folder, with one word more in each chunk and another
+hash: real full text, vectors of their own. They are written as the daemon does, 64 a transaction; `ms_a_file` is the
+writer's processor time for the last thousand files at each size (parsing doesn't know how large the index is). Then on
+to so many chunks, and questions (the `query` of each line): what the lexical and the static tier find for them. What
+the deep tier's vectors would add is `nearest.py`'s.
+"""
+
+import argparse
+import json
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from hashlib import blake2b
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from msgspec import structs
+
+from ctx42d.indexer.bundle import DEFAULT_BUNDLE
+from ctx42d.indexer.database import Database
+from ctx42d.indexer.parsing import Parser
+from ctx42d.indexer.passages import HASH_BYTES
+from ctx42d.indexer.roots import Roots
+from ctx42d.indexer.search import Query, Search
+from ctx42d.indexer.static import STATIC_DIMS, StaticTable
+from ctx42d.indexer.store import Store
+from ctx42d.indexer.wire import FileToParse, Parse, ParsedChunk, ParsedFile
+
+Described = tuple[bytes, ParsedFile]
+A_TRANSACTION = 64
+MEASURED = 1000
+DIMS = {"static": STATIC_DIMS, "deep": 384}
+SIGNATURE = dict.fromkeys(("deep", "static", "tokens", "chunks", "selection"), "bench")
+
+
+def main() -> None:
+    """Grow, measure, print one JSON line a size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tree", type=Path)
+    parser.add_argument("questions", type=Path)
+    parser.add_argument("--files", type=lambda text: [int(n) for n in text.split(",")], default=[1000, 10_000, 100_000])
+    parser.add_argument("--chunks", type=int, default=1_000_000)
+    parser.add_argument("--parsed", type=int, default=2000, help="how many files of TREE are taken")
+    parser.add_argument("--asked", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args()
+    table = StaticTable.load(DEFAULT_BUNDLE)
+    described = list(descriptions(options.tree, options.parsed, table, random.Random(options.seed)))
+    with tempfile.TemporaryDirectory() as scratch:
+        grow(Path(scratch), described, table, options)
+
+
+def descriptions(tree: Path, number: int, table: StaticTable, rng: random.Random) -> Iterator[Described]:
+    """So many of TREE's Python files, as a worker describes them."""
+    parser, request = Parser(table), Parse([], 1500, 2**20)
+    paths = sorted(tree.rglob("*.py"))
+    for path in rng.sample(paths, min(number, len(paths))):
+        relpath = os.fsencode(path.relative_to(tree))
+        yield relpath, parser.parse(FileToParse(0, os.fsencode(path), relpath), request)
+
+
+def grow(folder: Path, described: list[Described], table: StaticTable, options: argparse.Namespace) -> None:
+    """Write files until there are enough, and ask."""
+    database = Database(folder / "index.db")
+    roots = Roots(database, folder / "roots.json")
+    root = roots.add(os.fsencode(folder))
+    store = Store(database, folder, DIMS, SIGNATURE)  # type: ignore[arg-type]
+    search = Search(database, store.vectors, table, dict)
+    asked = [json.loads(line)["query"] for line in options.questions.read_text().splitlines()][: options.asked]
+    files, costs = 0, list[float]()
+    for file in versions(described):
+        batch = [next(file) for _ in range(A_TRANSACTION)]
+        began = time.process_time()
+        with store.transaction():
+            for relpath, parsed in batch:
+                store.put(root.root_id, relpath, parsed)
+        costs.append((time.process_time() - began) / A_TRANSACTION)
+        before, files = files, files + A_TRANSACTION
+        enough = store.vectors.chunks >= options.chunks
+        if enough or any(before < size <= files for size in options.files):
+            last = costs[-(MEASURED // A_TRANSACTION) :]
+            figures: dict[str, Any] = {"files": files, "chunks": store.vectors.chunks}
+            figures["ms_a_file"] = round(1000 * statistics.fmean(last), 3)
+            figures["index_mb"] = round(sum(one.stat().st_size for one in folder.iterdir() if one.is_file()) / 2**20)
+            print(json.dumps({**figures, **asking(search, asked, {root.root_id: root})}), flush=True)
+        if enough and files >= max(options.files):
+            break
+    store.close()
+    database.close()
+
+
+def versions(described: list[Described]) -> Iterator[Iterator[Described]]:
+    """Again and again all files, each time others."""
+
+    def all_of_them() -> Iterator[Described]:
+        for number in count():
+            for relpath, parsed in described:
+                chunks = [changed(chunk, number) for chunk in parsed.chunks]
+                yield b"copy%d/%s" % (number, relpath), structs.replace(parsed, chunks=chunks)
+
+    files = all_of_them()
+    while True:
+        yield files
+
+
+def changed(chunk: ParsedChunk, number: int) -> ParsedChunk:
+    """The same chunk with one word more."""
+    name = blake2b(chunk.content_hash + b"%d" % number, digest_size=HASH_BYTES).digest()
+    return structs.replace(chunk, content_hash=name, body_tokens=f"{chunk.body_tokens} copy{number}")
+
+
+def asking(search: Search, asked: list[str], roots: dict[int, Any]) -> dict[str, float]:
+    """Each question twice: the first time words are counted, which is remembered for a while."""
+    first, again = [], []
+    for into in (first, again):
+        for question in asked:
+            began = time.perf_counter()
+            found = search.find(Query(question, 10), roots)
+            assert found.candidates
+            into.append(1000 * (time.perf_counter() - began))
+    figures = {"first_p50_ms": statistics.median(first), "p50_ms": statistics.median(again), "max_ms": max(first)}
+    return {name: round(ms, 1) for name, ms in figures.items()}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
