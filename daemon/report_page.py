@@ -72,7 +72,7 @@ def _tiles(status: Mapping[str, Any], history: Mapping[str, Any]) -> str:
         ("files", f"{sum(root['files'] for root in status['roots']):,}", count(len(status["roots"]), "folder")),
         ("memory", f"{memory['used_mb']:.0f} MB", f"of {memory['limit_mb']:.0f} MB"),
         ("waiting", f"{status['queue']['pending']:,}", f"{status['queue']['quarantined']:,} given up"),
-        ("deep tier", percent(deep["done"] / deep["total"]) if deep.get("total") else "-", _eta(deep)),
+        ("deep tier", _done(deep), _eta(deep)),
         ("index", size(index.get("mb", 0.0)), _room(index)),
         ("questions", f"{questions:,}", _span(history["hours"])),
     ]
@@ -82,7 +82,15 @@ def _tiles(status: Mapping[str, Any], history: Mapping[str, Any]) -> str:
     return f"<dl>{said}</dl>"
 
 
+def _done(deep: Mapping[str, Any]) -> str:
+    if not deep.get("total") or not deep.get("enabled", True):
+        return "-"
+    return percent(deep["done"] / deep["total"])
+
+
 def _eta(deep: Mapping[str, Any]) -> str:
+    if not deep.get("enabled", True):
+        return "switched off"
     if deep.get("eta_s"):
         return f"about {duration(deep['eta_s'])} left"
     return f"{deep.get('total', 0):,} texts"

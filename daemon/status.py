@@ -172,7 +172,8 @@ class Status:
 
     def roots(self) -> list[dict[str, Any]]:
         """Each root with its figures."""
-        self._tallies.refresh(at_work=bool(self._engine.queue.counts().pending))
+        waiting = self._tallies.texts()[2]
+        self._tallies.refresh(at_work=bool(self._engine.queue.counts().pending or waiting))
         return [self._root(root) for root in self._engine.root_map.values()]
 
     def _root(self, root: Root) -> dict[str, Any]:

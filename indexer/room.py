@@ -14,6 +14,7 @@ from pathlib import Path
 from ctx42d.indexer.database import Database
 
 MB = 2**20
+COPIES = ("vectors.*", "signs.*")
 WORTH_IT_BYTES = 32 * MB
 WORTH_IT_SHARE = 0.25
 TIMES_FREE = 2  # a vacuum writes the rows into a file of its own, and then into the log
@@ -36,7 +37,7 @@ class IndexSize:
 def index_size(database: Database) -> IndexSize:
     """Look at the files, and ask the database what is free in it. Raises sqlite3.Error."""
     folder, name = database.path.parent, database.path.name
-    log, vectors = _on_disk(folder, f"{name}*"), _on_disk(folder, "vectors.*")
+    log, vectors = _on_disk(folder, f"{name}*"), sum(_on_disk(folder, pattern) for pattern in COPIES)
     with database.reading() as connection:
         pages, free, page_bytes = (
             connection.execute(f"PRAGMA {what}").fetchone()[0] for what in ("page_count", "freelist_count", "page_size")

@@ -20,7 +20,7 @@ def screenshot(page: Path, picture: Path, scheme: str, size: tuple[int, int] = (
         f"--user-data-dir={picture.parent / 'browser'}",
         f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}",
         "--hide-scrollbars",
-        "--virtual-time-budget=3000",  # until all of it is painted
+        "--run-all-compositor-stages-before-draw",  # else the lower part may be missing
         f"--window-size={size[0]},{size[1]}",
         f"--screenshot={picture}",
         page.as_uri(),

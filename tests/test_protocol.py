@@ -19,7 +19,16 @@ from ctx42d.daemon.version import PROTOCOL
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "protocol.md").read_text()
 METHODS = Methods(Mock(), lambda: None, default_k=10, wait_deep_ms=0).takes  # of no engine: nothing is called
 # Objects with keys of their own.
-OPEN = {"memory.cgroup", "environment", "models", "hits[].explain", "enclosing", "roots[].polled"}
+OPEN = {
+    "memory.cgroup",
+    "environment",
+    "models",
+    "hits[].explain",
+    "hits[].focus",
+    "hits[].context",
+    "enclosing",
+    "roots[].polled",
+}
 
 
 @dataclass(frozen=True)
