@@ -12,7 +12,7 @@ from ctx42d.daemon.paths import Paths
 
 OURS = (
     "config.toml", "cookies", "ctx42d.lock", "ctx42d.log*", "ctx42d.sock", "ctx42d.stderr", "index.db*", "mcp-token",
-    "models", "roots.json*", "vectors.*",
+    "models", "roots.json*", "signs.*", "vectors.*",
 )  # fmt: skip
 
 
