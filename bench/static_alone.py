@@ -142,7 +142,7 @@ def main() -> int:
     parser.add_argument("command", choices=("words", "score"))
     parser.add_argument("work", type=Path)
     parser.add_argument("what", nargs="+")
-    parser.add_argument("--power", type=float, default=1.0)
+    parser.add_argument("--power", type=float, default=0.5)
     options = parser.parse_args()
     if options.command == "words":
         keep_words(options.work, options.what[0], Path(options.what[1]))

@@ -34,8 +34,8 @@ class Settings:
     batch: int = 1024
     group: int = 32
     temperature: float = 0.05
-    rate: float = 1.5e-3
-    power: float = 1.0  # a word that occurs n times in a code counts n ** power
+    rate: float = 3e-3
+    power: float = 0.5  # a word that occurs n times in a code counts n ** power, as in the product
     rest_share: float = 0.5  # codes that keep the rest of their documentation
     pull: float = 0.0  # towards the rows at the beginning, a step
     names: float = 1.0  # share of the pairs of names that are used

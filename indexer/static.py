@@ -5,12 +5,14 @@ and the daemon (a question). Leaves out: splitting text into words (``words``), 
 table was made (``docs/static-table.md``).
 
 The table has one row per word: 256 signed bytes and a float32 scale, in which the word's weight is folded. The vector
-of a text is the sum of the rows of its words, repeated as often as they occur, made unit length. The matrix is
+of a text is the sum of the rows of its words, each times the square root of how often it occurs, made unit length:
+NDCG@10 on CoSQA was 0.42 where repeated words counted in full, 0.46 so, 0.41 where they counted once. The matrix is
 memory-mapped, so that its pages are shared and reclaimable. The words as a dictionary take 4.8 MB: whoever asks seldom
 lets go of it in between, and it is made again in 10 ms.
 """
 
 import mmap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,11 +64,6 @@ class StaticTable:
         """Whether the table has a row for a word (lower-case)."""
         return word in self._known()
 
-    def ids(self, words: Sequence[str]) -> list[int]:
-        """The rows of those ``words`` that are known, in order, repeated as they are."""
-        found = map(self._known().get, words)
-        return [row for row in found if row is not None]
-
     def release(self) -> None:
         """Let go of the memory that questions brought in."""
         self._ids = None
@@ -88,11 +85,13 @@ class StaticTable:
 
         Unit length; all zeros if no word is known, so that its similarity to anything is 0.
         """
-        ids = self.ids(words)
-        if not ids:
+        counts = Counter(map(self._known().get, words))  # row of a word -> how often, None: unknown
+        counts.pop(None, None)
+        if not counts:
             return np.zeros(STATIC_DIMS, np.float32)
-        index = np.array(ids)  # take() with an array: 35 us for 150 words; indexing with the list: 55
-        total: NDArray[np.float32] = self._scales.take(index) @ self._rows.take(index, axis=0).astype(np.float32)
+        index = np.fromiter(counts, np.int64, len(counts))  # 74 us for 106 words; with np.unique 125
+        weights = np.sqrt(np.fromiter(counts.values(), np.float32, len(counts))) * self._scales.take(index)
+        total: NDArray[np.float32] = weights @ self._rows.take(index, axis=0).astype(np.float32)
         length = float(np.sqrt(total @ total))
         return total / np.float32(length) if length > 0 else total
 
