@@ -30,9 +30,9 @@ Floats = NDArray[np.float32]
 class Settings:
     """How to train."""
 
-    epochs: float = 3.0
+    epochs: float = 4.0
     batch: int = 1024
-    group: int = 32
+    group: int = 8
     temperature: float = 0.05
     rate: float = 3e-3
     power: float = 0.5  # a word that occurs n times in a code counts n ** power, as in the product
