@@ -2,11 +2,13 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hostile_questions import hostile_questions
 from index_kit import DEEP_DIMS, Index, row_of
 
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
@@ -213,3 +215,11 @@ def test_a_question_may_hold_anything_in_every_tier(library: Library, text: str)
 @pytest.mark.parametrize("text", ["", " \n", "\ud800", "???"])
 def test_a_question_without_a_word_has_no_answer(library: Library, text: str) -> None:
     assert library.ask(text, deep_s=30) == Answer([], [])
+
+
+def test_any_of_many_hostile_strings_is_answered_soon(library: Library) -> None:
+    # A short run of `bench/query_latency.py --hostile 10000`. Processor time: a busy machine is no slow answer.
+    for text in hostile_questions(300, seed=1):
+        began = time.thread_time()
+        assert isinstance(library.ask(text).hits, list)
+        assert time.thread_time() - began < 1.0, text[:80]
