@@ -215,4 +215,4 @@ def _spread(ms: Sequence[float]) -> Spread | None:
     if len(ms) < 2:
         return None
     p95 = statistics.quantiles(ms, n=20, method="inclusive")[-1]
-    return Spread(*(round(value, 1) for value in (statistics.median(ms), p95, max(ms))), len(ms))
+    return Spread(round(statistics.median(ms), 1), round(p95, 1), round(max(ms), 1), len(ms))
