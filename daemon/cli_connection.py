@@ -6,10 +6,12 @@ real paths that the daemon knows. Leaves the wire to `client.py`.
 
 import contextlib
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ctx42d.daemon.cli_exit import BadArgument
-from ctx42d.daemon.client import DaemonClient
+from ctx42d.daemon.client import ClientError, DaemonClient, connect
 from ctx42d.daemon.paths import Paths, resolve
 
 QUICK_SECONDS = 10.0
@@ -18,8 +20,23 @@ HASH_SECONDS = 6 * 3600.0  # `verify` reads every file
 
 
 def our_paths() -> Paths:
-    """Return where this user's files lie."""
-    return resolve(os.environ)
+    """Return where this user's files lie.
+
+    A daemon that was started outside of every session, as a service of the system is, has its socket beside its log.
+    """
+    paths = resolve(os.environ)
+    beside = paths.state_dir / paths.socket.name
+    if beside != paths.socket and beside.exists() and not paths.socket.exists() and _answers(beside):
+        return replace(paths, socket=beside)
+    return paths
+
+
+def _answers(socket: Path) -> bool:
+    try:
+        connect(socket, QUICK_SECONDS).close()
+    except ClientError:
+        return False
+    return True
 
 
 def our_daemon() -> DaemonClient:
