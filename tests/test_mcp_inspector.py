@@ -39,10 +39,9 @@ def server(home: Home) -> Iterator[HttpServer]:
 
 def inspect(folder: Path, *arguments: str) -> Any:
     """Run the Inspector with a home of its own, and return its answer."""
-    command = [str(INSPECTOR), "--cli", *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=110, env={**os.environ, "HOME": str(folder)}, cwd=folder
-    )
+    command = [str(INSPECTOR), "--cli", *arguments, "--connect-timeout", "100000"]  # the machine may be busy
+    environ = {**os.environ, "HOME": str(folder), "MCP_INSPECTOR_SECRET_STORE": "memory"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, env=environ, cwd=folder)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
