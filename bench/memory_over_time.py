@@ -3,7 +3,7 @@
     python bench/memory_over_time.py TREE [--deep-seconds 60] [--svg docs/memory_over_time.svg] [--nice N] [--json]
 
 `ctx42d up TREE` with a home of its own and the defaults, until it is searchable, then so many seconds of the deep tier;
-PSS of all processes that it started is sampled every 10 ms from outside. Writes a plot beside the band that the
+PSS of all processes that it started is sampled every 50 ms from outside. Writes a plot beside the band that the
 original system needed for the same kind of work (640 to 837 MB, its own documentation), and prints the peaks in MB.
 """
 
@@ -19,6 +19,7 @@ from process_trace import Trace, trace
 from service_kit import PROGRAM, service
 
 ORIGINAL_MB = (640.0, 837.0)
+EVERY_S = 0.05
 TOP_MB = 900.0
 WIDTH, HEIGHT, LEFT, RIGHT, ABOVE, BELOW = 720, 300, 52, 12, 26, 36
 POINTS = 600
@@ -37,9 +38,9 @@ def main() -> None:
     if options.nice:
         os.setpriority(os.PRIO_PROCESS, 0, options.nice)
     with tempfile.TemporaryDirectory() as scratch, service(Path(scratch) / "home") as home:
-        first = trace([[*PROGRAM, "up", str(options.tree)]], home.environ)
+        first = trace([[*PROGRAM, "up", str(options.tree)]], home.environ, every_s=EVERY_S)
         status = home.json("status")
-        rest = trace([["sleep", str(options.deep_seconds)]], home.environ, going_on=True)
+        rest = trace([["sleep", str(options.deep_seconds)]], home.environ, every_s=EVERY_S, going_on=True)
         deep = home.json("status")["roots"][0]["coverage"]["deep"]
     root = status["roots"][0]
     found = {
