@@ -20,7 +20,7 @@ MOST_TERMS = 32
 COMMON_SHARE = 0.1
 FEWEST_TERMS = 2
 MOST_READ = 40_000
-"""So many places of words are read for a question, however large the index is: about 20 ms. Six words in a tenth of
+"""So many places of words are read for a question, however large the index is. Six words in a tenth of
 62,000 chunks have as many."""
 
 # Words of asking, not of code. Closed-class English words only: a word that may name a thing in code is no stop word.

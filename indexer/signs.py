@@ -51,7 +51,7 @@ class Signs:
             block = os.pread(self._handle, min(block_rows, count - start) * self._row_bytes, start * self._row_bytes)
             rows = len(block) // self._row_bytes
             words = np.frombuffer(block, self._word, rows * self._row_bytes // self._word.itemsize)
-            # Rows side by side: sums of columns are several times faster.
+            # Rows side by side: sums run along them.
             bits: NDArray[np.unsignedinteger] = np.ascontiguousarray(words.reshape(rows, -1).T)
             near = sum(
                 weight * np.bitwise_count(bits & plane[:, None]).sum(axis=0, dtype=np.int16)
