@@ -97,7 +97,10 @@ def fake_asked(pid: int) -> bool:
     return len(list(Path(f"/proc/{pid}/task").iterdir())) > 2
 
 
-def test_the_daemon_may_be_restarted_between_two_questions_and_in_the_middle_of_them(home: Home) -> None:
+def test_the_daemon_may_be_restarted_between_two_questions_and_in_the_middle_of_them(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CTX42D_HOME", str(home.folder))  # whose daemon is started from here
     home.ok("up", home.tree)
     daemon, stop = Daemon(home.socket), threading.Event()
 
@@ -112,11 +115,14 @@ def test_the_daemon_may_be_restarted_between_two_questions_and_in_the_middle_of_
         asking = [threads.submit(keep_asking) for _ in range(4)]
         try:
             home.ok("restart")
-            home.kill()
-            home.ok("up")
+            killed = home.pid
+            os.kill(killed, signal.SIGKILL)
+            wait_until(lambda: home.pid != killed)
         finally:
             stop.set()
         assert all(one.result(60) > 0 for one in asking)
+    # `restart` and we may both have started one: the later of them has to be gone before `down` makes room for it.
+    wait_until(lambda: sum("ctx42d.daemon.service" in line for line in home.processes().values()) == 1)
 
 
 def test_a_daemon_that_refuses_to_start_says_why_and_the_tools_are_still_listed(short: Path) -> None:
@@ -148,7 +154,7 @@ def test_a_daemon_that_hangs_is_given_up(short: Path, monkeypatch: pytest.Monkey
 
 def test_a_daemon_that_never_gets_ready_is_given_up(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mcp_daemon, "START_SECONDS", 0.5)
-    monkeypatch.setattr("ctx42d.daemon.launch.service_command", lambda: ["sleep", "5"])
+    monkeypatch.setattr("ctx42d.daemon.launch.service_command", lambda: ["sleep", "5"])  # leaves by itself
     with pytest.raises(ToolError, match=r"started but does not answer after 0.5 s"):
         call(Daemon(short / "s"), "index_status", {})
 
