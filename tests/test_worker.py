@@ -224,6 +224,16 @@ def test_a_request_that_is_none_ends_the_worker() -> None:
         worker.request(wire.Trim(), timeout_s=60)
 
 
+def test_a_loaded_model_leaves_nothing_in_the_folder_for_temporary_files(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    worker = WorkerProcess.start(worker_command(DEFAULT_BUNDLE, 1), timeout_s=60)
+    try:
+        worker.request(wire.Load(deep=True), timeout_s=60)
+        assert list(tmp_path.iterdir()) == [], "telemetry: ORT_DISABLE_TELEMETRY is set too late"
+    finally:
+        worker.kill()
+
+
 @on_linux
 def test_a_worker_has_the_allocators_settings_and_good_manners(worker: WorkerProcess) -> None:
     environment = Path(f"/proc/{worker.pid}/environ").read_bytes().split(b"\0")
