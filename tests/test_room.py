@@ -92,7 +92,8 @@ def test_a_full_index_says_whom_nobody_would_miss_and_goes_on_once_there_is_room
         (note,) = [note for note in status["notes"] if "disk.max_mb" in note]
         assert "indexing waits" in note
         assert f"least recently used: {new} (never used), {old} (" in note
-        assert (status["state"], status["index"]["limit_mb"], status["queue"]["pending"]) == ("degraded", 1, 1)
+        assert (status["state"], status["index"]["limit_mb"]) == ("degraded", 1)
+        assert status["queue"]["pending"] >= 1  # old/one.py, too, where it was written within 2 s of the last look
         assert (home.naming("zenith"), home.naming("azimuth")) == ([], [str(old / "one.py")])
         home.ok("config", "set", "disk.max_mb", "100")
         home.ok("restart")
