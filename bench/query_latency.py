@@ -27,6 +27,7 @@ from ctx42d.daemon.client import DaemonClient, DaemonError
 
 REFUSED = -32602
 SLOW_MS = 1000.0
+INDEXING_S = 3600.0
 
 
 def main() -> int:
@@ -41,7 +42,7 @@ def main() -> int:
     options = parser.parse_args()
     questions = [json.loads(line)["query"] for path in options.sets for line in path.read_text().splitlines()]
     with service(options.work) as home:
-        home.ok("up", *options.trees, "--wait", "searchable")
+        home("up", *options.trees, "--wait", "searchable", within_s=INDEXING_S)
         home.ok("pause")
         with DaemonClient(home.socket, timeout=60) as client:
             chunks = sum(root["chunks"] for root in client.call("status")["roots"])

@@ -6,17 +6,14 @@ Covers choosing a few lines around the one that says most of what was asked. Pur
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from ctx42d.indexer.question import Question, flat
-from ctx42d.indexer.stems import stem
-from ctx42d.indexer.words import identifier_words
+from ctx42d.indexer.question import Question
+from ctx42d.indexer.words import tokens
 
 MOST_LINES = 8
 NEAR = 2  # lines without a word of the question between two that have one
 DEFINES = 2  # a line in which a name of the question stands whole says as much as two words
-_IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
 def focus(question: Question, text: str) -> tuple[int, int]:
@@ -45,6 +42,5 @@ def _grown(said: Sequence[int], best: int) -> tuple[int, int]:
 
 def _says(question: Question, line: str) -> int:
     """How many of the question's words a line has."""
-    names = _IDENTIFIER.findall(line)
-    stems = {stem(word) for name in names for word in identifier_words(name)}
-    return len(stems & question.stems) + DEFINES * any(flat(name) in question.identifiers for name in names)
+    terms = set(tokens(line).lexical.split())
+    return len(terms & question.stems) + DEFINES * bool(terms & question.identifiers)

@@ -19,6 +19,7 @@ MOST_CHARS = 4000
 MOST_TERMS = 32
 COMMON_SHARE = 0.1
 FEWEST_TERMS = 2
+SHORTEST_START = 4  # "to" isn't "token"
 MOST_READ = 40_000
 """So many places of words are read for a question, however large the index is. Six words in a tenth of
 62,000 chunks have as many."""
@@ -42,6 +43,7 @@ _DOCS = frozenset(("docs", "documentation", "readme", "changelog", "tutorial", "
 class Question:
     """A question, taken apart.
 
+    `says`: the stems, and the starts of its words that may stand for them in a name: "auth" is "authentication".
     `terms`: as the full text has them, stems and whole identifiers. `names`: what it may name, whole and lower-cased
     without underscores; `identifiers`: those that no sentence holds.
     """
@@ -49,6 +51,7 @@ class Question:
     text: str
     words: tuple[str, ...]
     stems: frozenset[str]
+    says: frozenset[str]
     terms: tuple[str, ...]
     names: frozenset[str]
     identifiers: frozenset[str]
@@ -70,7 +73,8 @@ def understand(text: str) -> Question:
     identifiers = frozenset(flat(part) for part in parts if _LOOKS_LIKE_CODE.search(part))
     asked = set(words)
     stems = frozenset(map(stem, words))
-    return Question(text, words, stems, terms, names, identifiers, bool(asked & _TESTS), bool(asked & _DOCS))
+    says = stems | {word[:end] for word in words for end in range(SHORTEST_START, len(word) + 1)}
+    return Question(text, words, stems, says, terms, names, identifiers, bool(asked & _TESTS), bool(asked & _DOCS))
 
 
 def flat(name: str) -> str:

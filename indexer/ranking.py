@@ -18,23 +18,22 @@ from ctx42d.indexer.question import Question, flat
 from ctx42d.indexer.stems import stem
 from ctx42d.indexer.words import identifier_words
 
-TIER_WEIGHTS = {"lexical": 1.0, "static": 1.0, "deep": 1.0}
+TIER_WEIGHTS = {"lexical": 1.0, "static": 0.8, "deep": 1.0}
 LEXICAL_CONTRAST = 1.5  # BM25 of a chunk with half of the question's words is worth less than half
 LAST = 0.02  # the last of a list was found, after all
 # A word that no vector knows can only be found as it is written.
 EXACT = 1.5
 DEFINITION = 1.2
 FEW_WORDS = 2
-PATH_STEM = 0.5
+PATH_STEM = 0.8
 PATH_FOLDER = 0.2
 MOST_FOLDER_WORDS = 3
-SYMBOL_COVERS = 0.3
-SYMBOL_COVERED = 0.3
+SYMBOL_COVERS = 0.15
+SYMBOL_COVERED = 0.1
 FILE_SUPPORT = 0.3
-FURTHER_HIT = 0.5
+FURTHER_HIT = 0.4
 BEHIND_TESTS = 0.3
 BEHIND_DOCS = 0.3
-SHORTEST_START = 4  # "auth" is "authentication", "to" isn't "token"
 
 _TEST_PATH = re.compile(
     r"(^|/)(tests?|testing|specs?|__tests__|fixtures?|mocks?)(/|$)|(^|[/_.-])(test|spec)s?([_.-]|$)|Tests?\.\w+$"
@@ -134,25 +133,16 @@ def _stems(name: str) -> frozenset[str]:
     return frozenset(stem(word) for part in re.split(r"\W+", name) if part for word in identifier_words(part))
 
 
-def _said(question: Question, stems: frozenset[str]) -> int:
-    """How many of a name's stems the question says: as a stem, or as the start of a word."""
-    return sum(one in question.stems or _starts_a_word(one, question.words) for one in stems)
-
-
-def _starts_a_word(start: str, words: Sequence[str]) -> bool:
-    return len(start) >= SHORTEST_START and any(word.startswith(start) for word in words)
-
-
 def _symbol(question: Question, symbol: str) -> float:
     stems = _stems(symbol)
-    said = _said(question, stems)
+    said = len(stems & question.says)
     return said * (SYMBOL_COVERS / len(question.stems) + SYMBOL_COVERED / len(stems)) if said else 0.0
 
 
 def _path(question: Question, relpath: str) -> float:
     folder, _, name = relpath.rpartition("/")
     stems = _stems(name.split(".")[0])
-    matched = _said(question, stems) / len(stems) if stems else 0.0
+    matched = len(stems & question.says) / len(stems) if stems else 0.0
     return PATH_STEM * matched + PATH_FOLDER * min(len(_stems(folder) & question.stems), MOST_FOLDER_WORDS)
 
 
@@ -176,7 +166,7 @@ def _with_file_support(scored: Sequence[Ranked]) -> list[Ranked]:
 
 
 def _further_hits_behind(ordered: Sequence[Ranked]) -> list[Ranked]:
-    """Each further hit of a file counts half of what the one before it would: ten answers are about several files."""
+    """Each further hit of a file counts less than the one before it would: ten answers are about several files."""
     seen: dict[int, int] = {}
     out = []
     for ranked in ordered:

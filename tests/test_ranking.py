@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctx42d.indexer.question import understand
-from ctx42d.indexer.ranking import TIER_WEIGHTS, Candidate, Ranked, in_proportion, rank
+from ctx42d.indexer.ranking import FURTHER_HIT, TIER_WEIGHTS, Candidate, Ranked, in_proportion, rank
 
 
 def candidate(
@@ -94,7 +94,8 @@ def test_further_hits_of_a_file_come_behind_the_first_ones_of_others() -> None:
     crowd = [candidate(i, "src/x.py", file_id=1, lexical=i, static=i) for i in (1, 2, 3)]
     assert order("anything at all", *crowd, candidate(9, "src/y.py", lexical=4, static=4)) == [1, 9, 2, 3]
     shares = rank(understand("anything at all"), crowd)[1].shares
-    assert shares["further"] == pytest.approx(-sum(value for name, value in shares.items() if name != "further") / 2)
+    whole = sum(value for name, value in shares.items() if name != "further")
+    assert shares["further"] == pytest.approx(whole * (FURTHER_HIT - 1))
 
 
 @pytest.mark.parametrize("name", ["_decoders", "decode", "decoding"])
