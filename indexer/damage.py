@@ -27,7 +27,9 @@ DAMAGE_WORDS = (
     "no such column",
     "vtable constructor failed",
 )
-READ_ERRORS = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ")  # a bad sector, a file that was cut off
+# A bad sector, a file that was cut off. The full text's reads lose the second half of the name; what fails while it is
+# written keeps it (SQLITE_IOERR_WRITE, ..._FSYNC) and is the disk's trouble, not the file's.
+READ_ERRORS = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR")
 SEALED_BYTES = 256 * 2**20  # no stop and no start takes longer than it takes to read so much
 
 
