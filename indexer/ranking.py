@@ -147,6 +147,8 @@ def _path(question: Question, relpath: str) -> float:
 
 
 def _behind(question: Question, candidate: Candidate) -> float:
+    if question.unheard_of and len(question.words) <= FEW_WORDS and "lexical" in candidate.strengths:
+        return 1.0  # it has the word that was asked for: what only resembles it isn't more of an answer
     if not question.about_tests and _TEST_PATH.search(candidate.relpath):
         return BEHIND_TESTS
     is_docs = candidate.kind == "section" or _DOCS_PATH.search(candidate.relpath)

@@ -1,5 +1,7 @@
 """Fusion and what a reader of code knows: every rule as a pair of candidates and which of them comes first."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -178,3 +180,9 @@ def test_the_shares_always_add_up_to_the_score(question: str, candidates: list[C
     scores = [found.score for found in ranked]
     assert scores == sorted(scores, reverse=True)
     assert all(isinstance(found, Ranked) for found in ranked)
+
+
+def test_a_test_with_a_word_that_nobody_knows_is_before_code_that_only_resembles_it() -> None:
+    question = replace(understand("zqbcdfgh"), unheard_of=True)
+    found = [candidate(1, "src/near.py", deep=0), candidate(2, "tests/test_it.py", lexical=0, deep=40)]
+    assert [ranked.candidate.chunk_id for ranked in rank(question, found)] == [2, 1]
