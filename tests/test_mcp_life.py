@@ -181,7 +181,7 @@ def test_twenty_clients_share_one_daemon_and_one_worker(tmp_path: Path) -> None:
             others = {pid: line for pid, line in processes.items() if pid not in servers}
             assert sum("ctx42d.daemon.service" in line for line in others.values()) == 1, others
             assert len(home.workers("embedder")) <= 1
-            assert len(others) <= 2, others
+            assert len(others) <= 3, others  # a parser may still be there: the tree was written a moment ago
         finally:
             for wire in wires:
                 wire.close()
