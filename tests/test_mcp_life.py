@@ -178,10 +178,9 @@ def test_twenty_clients_share_one_daemon_and_one_worker(tmp_path: Path) -> None:
             servers = {wire.process.pid for wire in wires}
             assert all("retry.py" in text_of(answer) for answer in answers)
             assert len(servers & set(processes)) == 20
-            others = {pid: line for pid, line in processes.items() if pid not in servers}
-            assert sum("ctx42d.daemon.service" in line for line in others.values()) == 1, others
+            assert sum("ctx42d.daemon.service" in line for line in processes.values()) == 1, processes
             assert len(home.workers("embedder")) <= 1
-            assert len(others) <= 3, others  # a parser may still be there: the tree was written a moment ago
+            wait_until(lambda: len(home.processes().keys() - servers) <= 2, 90)  # parsers of its start leave after 60 s
         finally:
             for wire in wires:
                 wire.close()
