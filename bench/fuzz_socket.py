@@ -19,14 +19,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
-
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from hostile_requests import lines, mutations
 from outside import MB, pss_bytes
 from service_kit import NO_DEEP, service, tree
-from socket_fuzz import Burst, Tally
+from socket_fuzz import Burst, Tally, generated
 
 MUTATIONS = 99
 WARM_UP_S = 20.0
@@ -85,23 +81,13 @@ def fuzz(path: Path, tally: Tally, number: int, until: float, warm: Any) -> None
     """Send until the time is over; `warm` is called once the daemon has been at it for a while."""
     burst, warm_at = Burst(path, tally), time.monotonic() + WARM_UP_S
 
-    @seed(number)
-    @settings(
-        max_examples=10_000_000,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(st.lists(lines(), min_size=1, max_size=5), st.integers(0, 2**32))
-    def send(made: list[bytes], dice: int) -> None:
+    @generated(number, 10_000_000)
+    def send(made: list[bytes], random: Random) -> None:
         if time.monotonic() > until:
             raise TimeOver
         if time.monotonic() > warm_at:
             warm()
-        random = Random(dice)
-        for line in made:
-            burst.send([line, *mutations(line, random, MUTATIONS)])
+        burst.send_mutated(made, random, MUTATIONS)
         if random.randrange(TOO_LONG_EVERY) == 0:
             burst.too_long(TOO_LONG)
 

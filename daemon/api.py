@@ -23,13 +23,8 @@ PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """Lines `start_line` to `end_line` (from 1, inclusive) of a file.
-
-    `path` is absolute, `relpath` below `root`. `symbol` and `kind` are the definition's that the lines are, or lie in,
-    "" where there is none. `fresh`: the file is still as it was indexed. `lines`: of an answer about a name, where it
-    stands.
-    """
+class Lines:
+    """Lines `start_line` to `end_line` (from 1, inclusive) of a file. `path` is absolute, `relpath` below `root`."""
 
     path: str
     root: str
@@ -37,6 +32,16 @@ class Hit:
     start_line: int
     end_line: int
     language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit(Lines):
+    """Lines that answer.
+
+    `symbol` and `kind` are the definition's that the lines are, or lie in, "" where there is none. `fresh`: the file is
+    still as it was indexed. `lines`: of an answer about a name, where it stands.
+    """
+
     symbol: str
     kind: str
     score: float
@@ -74,15 +79,9 @@ class Enclosing:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class Context(Lines):
     """Lines around a line, as they were indexed, and the definition that it lies in."""
 
-    path: str
-    root: str
-    relpath: str
-    start_line: int
-    end_line: int
-    language: str
     text: str
     fresh: bool
     enclosing: Enclosing | None

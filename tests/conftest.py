@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_kit import Shell, private_home
 
 from ctx42d.daemon.config import ENVIRONMENT
 from ctx42d.daemon.unit_file import CEILING_VARIABLE
@@ -32,6 +33,19 @@ def no_home_of_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in (*ENVIRONMENT.values(), CEILING_VARIABLE, "NOTIFY_SOCKET"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CTX42D_HOME", str(tmp_path / "home-of-no-daemon"))
+
+
+@pytest.fixture
+def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A CTX42D_HOME that a socket fits in, with nothing in it."""
+    with private_home(monkeypatch) as folder:
+        yield folder
+
+
+@pytest.fixture
+def shell(home: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
+    """Runs commands in this process, for that home."""
+    return Shell(capsys)
 
 
 @pytest.fixture

@@ -9,11 +9,14 @@ import json
 import os
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 
-from hostile_requests import complaint
+from hostile_requests import complaint, lines, mutations
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
 
 LONG_S = 60.0
 
@@ -25,6 +28,23 @@ class Tally:
     sent: int = 0
     codes: Counter[int] = field(default_factory=Counter)
     complaints: list[str] = field(default_factory=list)
+
+
+def generated(number: int, examples: int) -> Callable[[Callable[..., None]], Callable[[], None]]:
+    """Call a function so many times with request lines and a die; for the same number with the same ones."""
+
+    def called(function: Callable[..., None]) -> Callable[[], None]:
+        choices = settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        given_lines = given(st.lists(lines(), min_size=1, max_size=5), st.integers(0, 2**32).map(Random))
+        return seed(number)(choices(given_lines(function)))
+
+    return called
 
 
 class Burst:
@@ -50,6 +70,11 @@ class Burst:
             if mark.encode() in answer:
                 return
             self._count(answer)
+
+    def send_mutated(self, made: Sequence[bytes], random: Random, mutations_each: int) -> None:
+        """Send each line as it is and in so many mutations. Raises as `send`."""
+        for line in made:
+            self.send([line, *mutations(line, random, mutations_each)])
 
     def too_long(self, size: int) -> None:
         """Send a line that is longer than allowed: refused with a sentence, then the connection ends."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_kit import PROGRAM, Shell, answer, hit, private_home, root, status
+from cli_kit import PROGRAM, answer, hit, root, status
 from fake_daemon import HANG, FakeDaemon, Refused
 
 from ctx42d.daemon import cli, cli_model
@@ -20,17 +20,6 @@ from ctx42d.daemon.version import VERSION
 from ctx42d.indexer import bundle
 
 Script = dict[str, object]
-
-
-@pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with private_home(monkeypatch) as folder:
-        yield folder
-
-
-@pytest.fixture
-def shell(home: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ import os
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_kit import PROGRAM, Shell, private_home
+from cli_kit import PROGRAM
 from fake_daemon import FakeDaemon
 
 from ctx42d.daemon import doctor
@@ -21,17 +20,6 @@ from ctx42d.daemon.follow import follow, last_lines
 from ctx42d.daemon.paths import resolve
 
 LINE = "2026-11-22T13:20:54.123Z WARNING watch: lost 3 events"
-
-
-@pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with private_home(monkeypatch) as folder:
-        yield folder
-
-
-@pytest.fixture
-def shell(home: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
 
 
 def test_config_list_shows_every_value_and_where_it_came_from(home, shell, monkeypatch):

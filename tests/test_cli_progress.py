@@ -6,20 +6,11 @@ import os
 import pty
 import signal
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from cli_kit import PROGRAM, private_home, progress, root, status
+from cli_kit import PROGRAM, progress, root, status
 from fake_daemon import FakeDaemon
 
 from ctx42d.daemon.cli_progress import Headway, Lines, Outcome, outcome
-
-
-@pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with private_home(monkeypatch) as folder:
-        yield folder
 
 
 def test_the_wait_is_over_when_the_goal_is_reached_or_nothing_more_is_to_be_expected():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,6 @@ from ctx42d.daemon.finding import Finding
 from ctx42d.daemon.paths import make_private, resolve
 
 WATCH = {"watched_folders": 900, "refused_folders": 0, "polled_folders": 0, "poll_interval_s": 30.0}
-
-
-@pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with private_home(monkeypatch) as folder:
-        yield folder
 
 
 def limits(folder: Path, watches: int) -> Path:

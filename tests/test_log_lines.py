@@ -6,7 +6,7 @@ import subprocess
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from cli_kit import PROGRAM, Shell, private_home
+from cli_kit import PROGRAM
 from service_kit import NO_DEEP, service, write
 
 from ctx42d.daemon.client import ClientError
@@ -14,17 +14,6 @@ from ctx42d.daemon.since import moment
 
 EAST = timezone(timedelta(hours=2))
 NOW = datetime(2026, 11, 27, 1, 30, tzinfo=EAST)
-
-
-@pytest.fixture
-def home(monkeypatch):
-    with private_home(monkeypatch) as folder:
-        yield folder
-
-
-@pytest.fixture
-def shell(home, capsys):
-    return Shell(capsys)
 
 
 @pytest.fixture

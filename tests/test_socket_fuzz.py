@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
-from hostile_requests import complaint, lines, mutations
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
+from hostile_requests import complaint
 from service_kit import NO_DEEP, module, service, write
-from socket_fuzz import Burst, Tally
+from socket_fuzz import Burst, Tally, generated
 
 EXAMPLES, MUTATIONS = 60, 20
 
@@ -21,19 +19,9 @@ def test_whatever_is_sent_an_answer_comes_back_and_the_daemon_stays(tmp_path: Pa
         home.ok("up", tmp_path / "tree")
         pid, burst = home.pid, Burst(home.socket, tally)
 
-        @seed(42)
-        @settings(
-            max_examples=EXAMPLES,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(st.lists(lines(), min_size=1, max_size=5), st.integers(0, 2**32))
-        def send(made: list[bytes], dice: int) -> None:
-            random = Random(dice)
-            for line in made:
-                burst.send([line, *mutations(line, random, MUTATIONS)])
+        @generated(42, EXAMPLES)
+        def send(made: list[bytes], random: Random) -> None:
+            burst.send_mutated(made, random, MUTATIONS)
 
         send()
         burst.too_long(4 * 2**20 + 1)

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from cli_kit import Shell, private_home
 
 from ctx42d.daemon.paths import resolve
 from ctx42d.daemon.unit_file import CEILING_VARIABLE, FILES, TEMPLATES, Unit, UnitError, home_of, text
@@ -18,17 +17,6 @@ from ctx42d.daemon.unit_file import CEILING_VARIABLE, FILES, TEMPLATES, Unit, Un
 MB = 2**20
 USER = pwd.getpwuid(os.getuid()).pw_name
 ODD = 'a b%h $HOME "quoted" ünï\\'
-
-
-@pytest.fixture
-def home(monkeypatch):
-    with private_home(monkeypatch) as folder:
-        yield folder
-
-
-@pytest.fixture
-def shell(home, capsys):
-    return Shell(capsys)
 
 
 def unit(kind="user", home="/home/anna", **changes):
