@@ -5,7 +5,6 @@ Covers the one-shot: with the daemon that runs, or with one of our own that leav
 """
 
 import time
-from contextlib import nullcontext
 
 import click
 
@@ -18,7 +17,7 @@ from ctx42d.daemon.cli_search import print_hits
 from ctx42d.daemon.cli_status import environment_notice
 from ctx42d.daemon.cli_words import count, percent
 from ctx42d.daemon.client import DaemonClient
-from ctx42d.daemon.launch import ephemeral, is_running
+from ctx42d.daemon.launch import ephemeral
 from ctx42d.daemon.oneline import one_line
 
 
@@ -46,10 +45,8 @@ def index_command(
 ) -> int:
     """Index PATH and return when that is done. Without a running daemon, nothing is left running."""
     (folder,) = folders_to_add((path,))
-    with our_daemon() as client:
-        alone = not is_running(client)
-        with ephemeral(client) if alone else nullcontext():
-            return _index(client, folder, goal, question, bundle=bundle, yes=yes, alone=alone)
+    with our_daemon() as client, ephemeral(client) as alone:
+        return _index(client, folder, goal, question, bundle=bundle, yes=yes, alone=alone)
 
 
 @click.command("reindex")

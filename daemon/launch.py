@@ -1,8 +1,8 @@
 """How does a client start the daemon, and stop it?
 
 Covers the process: its command line, the wait until its socket answers, the sentence it leaves when it doesn't get that
-far, and the wait until it is gone. Leaves what the daemon then does to `service.py`, and what the user is told about
-it to the commands.
+far, and the wait until it is gone. Leaves whose turn it is to start one to `start_turn.py`, what the daemon then does
+to `service.py`, and what the user is told about it to the commands.
 """
 
 import os
@@ -11,17 +11,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from ctx42d.daemon.client import ClientError, DaemonClient, DaemonError, NoAnswer, NoDaemon, ProtocolError
 from ctx42d.daemon.installed import installed
+from ctx42d.daemon.start_turn import POLL_SECONDS, our_turn
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 RACE_SECONDS = 5.0  # two clients may start a daemon at once: one of the two daemons leaves, the other soon answers
-POLL_SECONDS = 0.03
 
 
 class LaunchError(ClientError):
@@ -56,8 +56,15 @@ def ensure_running(client: DaemonClient, *, seconds: float | None = None) -> boo
     """
     if is_running(client):
         return False
-    if _started_as_service(client):
-        return True
+    with our_turn(client.path, START_SECONDS if seconds is None else seconds):
+        if is_running(client):  # somebody whose turn was before ours has started it
+            return False
+        if not _started_as_service(client):
+            _start(client, seconds)
+    return True
+
+
+def _start(client: DaemonClient, seconds: float | None) -> None:
     with tempfile.TemporaryFile() as said:
         process = _spawn(service_command(), stdin=subprocess.DEVNULL, stderr=said)
         try:
@@ -65,23 +72,25 @@ def ensure_running(client: DaemonClient, *, seconds: float | None = None) -> boo
         finally:
             if process.returncode is None:
                 process.returncode = 0  # it is meant to outlive us: no warning about a child still running
-    return True
 
 
 @contextmanager
-def ephemeral(client: DaemonClient) -> Iterator[None]:
-    """Run a daemon for as long as the block does. It holds the other end of a pipe, so it leaves if we die.
+def ephemeral(client: DaemonClient) -> Iterator[bool]:
+    """Have a daemon for as long as the block runs: the one that is there (False), or one of our own (True).
 
-    Raises LaunchError as `ensure_running`, and when it has to be killed at the end.
+    Ours holds the other end of a pipe, so it leaves if we die. Raises LaunchError as `ensure_running`, and when it has
+    to be killed at the end.
     """
-    with tempfile.TemporaryFile() as said:
-        process = _spawn([*service_command(), "--ephemeral"], stdin=subprocess.PIPE, stderr=said)
-        try:
-            _wait_until_it_answers(process, client, said)
-            yield
-        finally:
-            client.close()
-            _end(process)
+    with ExitStack() as end:
+        with our_turn(client.path, START_SECONDS):
+            ours = not is_running(client)
+            if ours:
+                said = end.enter_context(tempfile.TemporaryFile())
+                process = _spawn([*service_command(), "--ephemeral"], stdin=subprocess.PIPE, stderr=said)
+                end.callback(_end, process)
+                end.callback(client.close)
+                _wait_until_it_answers(process, client, said)
+        yield ours
 
 
 def stop(client: DaemonClient, *, seconds: float = STOP_SECONDS) -> int:

@@ -8,16 +8,13 @@ give up. Leaves the wire to `client.py`, the process to `launch.py`.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ctx42d.daemon.client import ClientError, DaemonClient, NoDaemon, ProtocolError
-from ctx42d.daemon.launch import POLL_SECONDS, AnotherDaemon, LaunchError, ensure_running
-from ctx42d.daemon.paths import make_private
+from ctx42d.daemon.launch import AnotherDaemon, LaunchError, ensure_running
+from ctx42d.daemon.start_turn import POLL_SECONDS
 
 START_SECONDS = 30.0
 QUICK_SECONDS = 10.0
@@ -29,7 +26,6 @@ class Daemon:
 
     def __init__(self, socket_path: Path) -> None:
         self._path = socket_path
-        self._starting = threading.Lock()
         self.notes: list[str] = []  # what its version has to say, told once
 
     def ask(
@@ -51,9 +47,8 @@ class Daemon:
         """Start the daemon if none answers; return when it does. Raises a ClientError."""
         deadline = time.monotonic() + START_SECONDS
         try:
-            with self._starting, _our_turn(self._path, deadline):
-                while not self._is_there(deadline):
-                    time.sleep(POLL_SECONDS)
+            while not self._is_there(deadline):
+                time.sleep(POLL_SECONDS)
         except OSError as error:
             what = f"{error.filename}: " if error.filename else ""
             raise LaunchError(
@@ -79,27 +74,6 @@ class Daemon:
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
-
-
-@contextlib.contextmanager
-def _our_turn(socket_path: Path, deadline: float) -> Iterator[None]:
-    """Hold the turn to start a daemon: of twenty servers that a client starts at once, one does, and the others wait.
-
-    Without it each started a daemon of its own, of which all but one left again. Who waits too long goes ahead.
-    """
-    make_private(socket_path.parent)
-    with open(socket_path.with_suffix(".starting"), "w") as turn:
-        while not _locked(turn) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
-        yield
-
-
-def _locked(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def start_quietly(daemon: Daemon) -> None:

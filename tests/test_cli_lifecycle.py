@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from cli_kit import FAKE_SERVICE, PROGRAM, Shell, private_home, root, status
+from cli_kit import FAKE_SERVICE, PROGRAM, root, status
 from fake_daemon import HANG, FakeDaemon
 
 from ctx42d.daemon import cli_progress, launch
@@ -20,17 +20,11 @@ Serve = Callable[[str], None]
 
 
 @pytest.fixture
-def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with private_home(monkeypatch) as folder:
-        yield folder
-        for pid in pids(folder):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-@pytest.fixture
-def shell(home: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(capsys)
+def home(home: Path) -> Iterator[Path]:
+    yield home
+    for pid in pids(home):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -143,10 +137,39 @@ def test_a_daemon_that_never_answers_is_not_waited_for_for_ever(home, shell, ser
 def test_losing_a_race_against_another_daemon_is_no_failure(home, shell, service, monkeypatch):
     service("late")
     monkeypatch.setattr(launch, "RACE_SECONDS", 10.0)
-    asked = iter([False])
-    monkeypatch.setattr(launch, "is_running", lambda client: next(asked))  # both clients looked before either started
+    asked = iter([False, False])
+    monkeypatch.setattr(launch, "is_running", lambda client: next(asked))  # a service manager starts one meanwhile
     with FakeDaemon(home / "ctx42d.sock", {"status": status(), "roots_list": {"roots": []}}):
         assert shell("up")[0] == 0
+
+
+def test_of_eight_that_start_the_daemon_at_once_one_does(home):
+    program = (
+        "import sys; from ctx42d.daemon import cli, launch\n"
+        f"launch.service_command = lambda: [sys.executable, '-P', {str(FAKE_SERVICE)!r}, 'good']\n"
+        "code = cli.run(['up']); sys.stdout.flush(); sys.exit(code)\n"
+    )
+    command = [sys.executable, "-P", "-c", program]
+    clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    said = [client.communicate(timeout=60)[0].partition(":")[0] for client in clients]
+    assert sorted(said) == ["running"] * 7 + ["started"]
+    assert [client.returncode for client in clients] == [0] * 8
+    assert len(pids(home)) == 1
+
+
+def test_a_turn_ends_with_the_process_that_has_it(home, shell, service):
+    service("good")
+    program = (
+        "import sys, threading; from pathlib import Path; from ctx42d.daemon.start_turn import our_turn\n"
+        "with our_turn(Path(sys.argv[1]), 60):\n"
+        "    print('mine', flush=True); threading.Event().wait(60)\n"
+    )
+    command = [sys.executable, "-P", "-c", program, str(home / "ctx42d.sock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"mine\n"
+        holder.kill()
+    assert shell("up")[1].startswith("started:")
 
 
 def test_a_daemon_that_promises_to_leave_and_stays_is_reported(home, shell, service, monkeypatch):
