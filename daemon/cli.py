@@ -44,6 +44,7 @@ COMMANDS = {
     "model": "cli_model",
     "doctor": "cli_doctor",
     "completion": "cli_completion",
+    "man": "cli_man",
     "bench": "cli_bench",
     "service": "cli_service",
     "mcp": "cli_mcp",

@@ -18,6 +18,7 @@ from ctx42d.daemon.cli_output import emit, emit_json, notice
 from ctx42d.daemon.client import ClientError, NoDaemon
 from ctx42d.daemon.launch import stop
 from ctx42d.daemon.leftovers import remove_ours
+from ctx42d.daemon.mcp_clients import entered
 from ctx42d.daemon.oneline import one_line
 from ctx42d.daemon.paths import make_private
 from ctx42d.daemon.service_manager import Manager, manager_here, unit_for
@@ -93,6 +94,9 @@ def _purge(manager: Manager, unit: str) -> None:
     emit(f"removed {', '.join(dict.fromkeys(map(str, (*paths.folders, paths.config_file.parent))))}")
     for path in left:
         notice(f"Left where it is, because it isn't ours: {one_line(str(path))}")
+    if agents := entered(os.environ):
+        named = " ".join(f"--client {name}" for name in agents)
+        notice(f"Agents would still start it: `ctx42d mcp uninstall {named}` takes it out of their configuration.")
 
 
 @service_command.command("print")

@@ -7,6 +7,7 @@ user to `cli_mcp.py`.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -108,6 +109,16 @@ def change(client: Client, path: Path, entry: Entry | None) -> Change:
     except (ValueError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise Refused(f"{path} is left as it is: {why}") from None
+
+
+def entered(environ: Mapping[str, str]) -> list[str]:
+    """Return the clients whose configuration of the user's has our entry, as far as it can be read."""
+    found = []
+    for client in CLIENTS.values():
+        with contextlib.suppress(Refused):
+            if change(client, file_of(client, environ, None), None).needed:
+                found.append(client.name)
+    return found
 
 
 def write(wanted: Change) -> Path | None:

@@ -63,14 +63,23 @@ def test_a_daemon_that_finds_a_newer_index_keeps_it_aside_builds_its_own_and_say
 def test_purging_leaves_nothing_of_ours_and_everything_of_others(tmp_path):
     with service(tmp_path / "home", NO_DEEP) as home:
         home.ok("up", tree(tmp_path / "tree", 3))
-        home.environ["XDG_CONFIG_HOME"] = str(tmp_path / "config")
+        home.environ |= {"XDG_CONFIG_HOME": str(tmp_path / "config"), "HOME": str(tmp_path / "user")}
+        home.ok("mcp", "install", "--client", "cursor", "--client", "zed", "--yes")
         (home.folder / "notes.txt").write_text("mine")
         said = home("service", "uninstall", "--purge")
-        assert (said.code, said.err) == (0, f"Left where it is, because it isn't ours: {home.folder}/notes.txt\n")
+        assert (said.code, said.err.splitlines()) == (
+            0,
+            [
+                f"Left where it is, because it isn't ours: {home.folder}/notes.txt",
+                "Agents would still start it: `ctx42d mcp uninstall --client cursor --client zed` takes it out of their"
+                " configuration.",
+            ],
+        )
+        home.ok("mcp", "uninstall", "--client", "cursor", "--client", "zed", "--yes")
         assert [file.name for file in home.folder.iterdir()] == ["notes.txt"]
         assert not home.processes()
         (home.folder / "notes.txt").unlink()
-        assert home("service", "uninstall", "--purge").code == 0
+        assert home("service", "uninstall", "--purge").err == ""
         assert not home.folder.exists()
         assert (tmp_path / "tree").is_dir()
 
