@@ -37,7 +37,8 @@ import vocabulary
 from doc_sentence import documented
 
 from ctx42d.indexer.chunking import Chunk, chunk
-from ctx42d.indexer.languages import Language, language_of
+from ctx42d.indexer.language_table import Language
+from ctx42d.indexer.languages import language_of
 from ctx42d.indexer.words import identifier_words, tokens
 
 SENTENCE, NAME = 0, 1

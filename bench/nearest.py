@@ -33,12 +33,12 @@ from outside import MB, pss_bytes
 
 from ctx42d.indexer import vectors
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
+from ctx42d.indexer.chunk_rows import chunk_text
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.passages import embedded_text
 from ctx42d.indexer.quantize import dequantize, quantize
 from ctx42d.indexer.static import STATIC_DIMS, StaticTable
-from ctx42d.indexer.store import chunk_text
 from ctx42d.indexer.vectors import Delta, VectorIndex
 from ctx42d.indexer.words import tokens
 from ctx42d.memory.config import MemoryConfig

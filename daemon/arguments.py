@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 from ctx42d.indexer.filters import KINDS
-from ctx42d.indexer.languages import LANGUAGES
+from ctx42d.indexer.language_table import LANGUAGES
 from ctx42d.indexer.roots import Root
 
 MOST_HITS = 1000

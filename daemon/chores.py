@@ -1,30 +1,27 @@
 """What does each scheduled job do, and how often?
 
-Scanning, draining the queue, the deep tier, and what keeps the service small: workers that leave, memory given back,
-vectors nobody wants. A job runs when something woke it; what it leaves undone it comes back for by itself
-(`RETRY_S`, or when it is due), and housekeeping is done as long as there is anything to keep: an idle daemon does next
-to nothing. Leaves running them to `jobs.py`, the parts to `engine.py`.
+Scanning, draining the queue, and what keeps the service small: workers that leave, memory given back, vectors nobody
+wants. A job runs when something woke it; what it leaves undone it comes back for by itself (`RETRY_S`, or when it is
+due), and housekeeping is done as long as there is anything to keep: an idle daemon does next to nothing. Leaves running
+them to `jobs.py`, the deep tier's to `deep_chore.py`, what failed to `job_failures.py`, the parts to `engine.py`.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
-import sqlite3
 import time
 from typing import TYPE_CHECKING
 
 from ctx42d.daemon.activity import Totals
+from ctx42d.daemon.deep_chore import DeepChore
+from ctx42d.daemon.job_failures import JobFailures
 from ctx42d.daemon.jobs import Jobs
 from ctx42d.daemon.memory_log import SAVE_EVERY_S
 from ctx42d.daemon.surroundings import ClockSteps
 from ctx42d.daemon.watch_supervisor import limit_advice
 from ctx42d.daemon.watched_root import LIMIT
 from ctx42d.indexer import words
-from ctx42d.indexer.damage import is_damage
-from ctx42d.indexer.governor import NotNow
 from ctx42d.indexer.room import index_size, vacuum
-from ctx42d.indexer.worker_slot import BrokenBundle
 from ctx42d.memory.pressure import Pressure, resume_words
 
 if TYPE_CHECKING:
@@ -38,7 +35,6 @@ SAFETY_NET_S = 300.0  # nothing depends on it: each wake has an event
 HOUSEKEEPING_S = 5.0
 LOOK_S = 60.0  # at memory while idle, for its history
 RELEASE_AFTER_S = 20.0
-NO_ROOM_RETRY_S = 2.0
 VACUUM_AFTER_S = 1800.0  # with nothing asked and nothing indexed: the idle hours
 CHECK_EVERY_S = 7 * 24 * 3600.0  # a bad page of a disk is found, even where nobody asks for it
 UNUSED_VECTORS_KEPT_S = 14 * 24 * 3600.0
@@ -50,13 +46,20 @@ class Chores:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._worked, self._rested_after = time.monotonic(), 0.0
-        self._failures: dict[str, str] = {}  # by job: how its last run failed
         self._held_up = False  # by what other programs need
         self._clock = ClockSteps()
-        self.jobs = jobs = Jobs(self._failed, self._succeeded)
+        self._failures = JobFailures(engine)
+        deep = DeepChore(
+            engine,
+            stop_bulk=self._stop_bulk,
+            come_back=lambda delay_s: self._come_back("deepen", delay_s),
+            began=lambda: self._come_back("housekeeping", HOUSEKEEPING_S),
+            worked=self._working,
+        )
+        self.jobs = jobs = Jobs(self._failed, self._failures.succeeded)
         jobs.add("scan", self._scan, every_s=SAFETY_NET_S)
         jobs.add("drain", self._drain, every_s=SAFETY_NET_S)
-        jobs.add("deepen", self._deepen, every_s=SAFETY_NET_S)
+        jobs.add("deepen", deep.run, every_s=SAFETY_NET_S)
         jobs.add("housekeeping", self._keep_house, every_s=LOOK_S)
         every_s = self._engine.watch.reconcile_interval_minutes * 60
         jobs.add("records", self._keep_records, every_s=SAVE_EVERY_S)
@@ -94,7 +97,7 @@ class Chores:
             return
         if self._engine.scanner.run_owed(self._engine.say, self._engine.wake):
             self._working()
-        self._engine.refresh_roots()
+        self._engine.live_roots.refresh()
         self._look_at_watching()
         self.jobs.wake("deepen")
         if self._engine.roots.rescans():  # of a root that is away
@@ -117,56 +120,6 @@ class Chores:
         if self._engine.roots.rescans():  # of a root that was found to be away
             self._engine.wake_scan()
         self._engine.progressed()
-
-    def _deepen(self) -> None:
-        self._engine.follow_models()
-        if not self._engine.deep_enabled or self._stop_bulk():
-            return
-        if self._rest_owed():
-            return
-        self._come_back("housekeeping", HOUSEKEEPING_S)
-        self._engine.deep_budget.began(self._model_workers())
-        try:
-            self._note_pace()
-            if self._engine.pipeline.deepen(self._stop_deepening, self._deepened):
-                self._working()
-        except BrokenBundle as problem:
-            log.debug("a model can't be used: %s", problem)
-        except NotNow as problem:
-            log.debug("the deep tier waits: %s", problem)
-            self._come_back("deepen", NO_ROOM_RETRY_S)
-        self._engine.follow_models()
-        # Stopped for new files, or a bundle that may come back.
-        if self._engine.models.problems() or self._engine.models.waiting():
-            self._come_back("deepen", RETRY_S)
-        self._rest_owed()
-
-    def _deepened(self) -> None:
-        self._engine.deep_budget.worked(self._model_workers())
-        self._note_pace()
-        self._engine.progressed()
-
-    def _note_pace(self) -> None:
-        self._engine.deep_pace.note(self._engine.models.embedded, time.monotonic())
-
-    def _model_workers(self) -> list[int]:
-        return [pid for slot in self._engine.models.slots if (pid := slot.pid) is not None]
-
-    def _rest_owed(self) -> bool:
-        """Whether the deep tier has to rest now, for the sake of other programs or the battery; it comes back."""
-        delay_s = self._engine.deep_budget.delay_s()
-        if delay_s and self._engine.models.waiting():
-            self._come_back("deepen", delay_s)
-        return delay_s > 0
-
-    def _stop_deepening(self) -> bool:
-        """New text first: the deep tier gives way to the queue; and to what another bundle changes."""
-        return (
-            self._stop_bulk()
-            or self._engine.queue.counts().pending > 0
-            or self._engine.models.is_outdated()
-            or self._engine.deep_budget.delay_s() > 0
-        )
 
     def _keep_house(self) -> None:
         self._engine.parsers.reap(keep=1)
@@ -227,7 +180,7 @@ class Chores:
             self.jobs.wake("deepen")
 
     def _ask_for_scans(self, reason: str) -> None:
-        self._engine.roots.request_rescan(list(self._engine.views), reason)
+        self._engine.roots.request_rescan(list(self._engine.live_roots.views), reason)
         self._engine.wake_scan()
 
     def look_at_clock(self) -> None:
@@ -250,8 +203,8 @@ class Chores:
     def _look_at_watching(self) -> None:
         """Say what is not watched, and come back when it has to be polled."""
         engine, every = self._engine, f"compared with the disk every {self._engine.watch.poll_interval_seconds:g} s"
-        refused = sum(engine.watcher.counts(root_id).refused for root_id in engine.views)
-        reasons = {why for root_id in engine.views for why in engine.watcher.polled(root_id).values()}
+        refused = sum(engine.watcher.counts(root_id).refused for root_id in engine.live_roots.views)
+        reasons = {why for root_id in engine.live_roots.views for why in engine.watcher.polled(root_id).values()}
         engine.notes.pop("watcher", None)
         if engine.watcher.blind:
             engine.notes["watcher"] = f"{engine.watcher.blind}; until then every folder is {every}"
@@ -284,28 +237,4 @@ class Chores:
 
     def _failed(self, name: str, error: Exception) -> None:
         self._come_back(name, FAILED_RETRY_S)
-        said = name in self._failures and self._failures[name] == str(error)
-        self._failures[name] = str(error)
-        if is_damage(error):
-            self._engine.damaged(str(error))
-        elif _is_full(error):
-            if "disk" not in self._engine.notes:
-                self._engine.notes["disk"] = (
-                    f"no room on the disk of {self._engine.database.path.parent}: indexing waits until there is"
-                )
-                log.error("%s", self._engine.notes["disk"])
-        else:
-            self._engine.troubles.note(f"{name}: {error}")
-            expected = isinstance(error, OSError | sqlite3.Error)  # the disk's fault: where we were doesn't matter
-            if not said:
-                log.error("%s failed (%s), tried again", name, error, exc_info=None if expected else error)
-
-    def _succeeded(self, name: str) -> None:
-        if self._failures.pop(name, None) is not None and not self._failures:
-            self._engine.notes.pop("disk", None)
-
-
-def _is_full(error: Exception) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, sqlite3.OperationalError) and "full" in str(error)
+        self._failures.failed(name, error)

@@ -49,7 +49,7 @@ class CodeMethods:
         _check_line("related", path, first, pieces)
         if last < first:
             raise MethodError(f"related: end_line {last} is before start_line {first}", BAD_PARAMETERS)
-        roots = self._engine.root_map
+        roots = self._engine.live_roots.map
         folder = root.path if params.root is None else scope_folder("related", params.root, list(roots.values()))
         folders = touched(folder, roots)
         ids = [number for root_id, below in folders.items() for number in self._engine.store.ids_below(root_id, below)]
@@ -69,7 +69,7 @@ class CodeMethods:
                 f"symbols: {params.name!r:.60} is no name: give one identifier, such as execute or Session.execute",
                 BAD_PARAMETERS,
             )
-        roots = self._engine.root_map
+        roots = self._engine.live_roots.map
         folder = scope_folder("symbols", params.root, list(roots.values()))
         near = self._engine.roots.of(real_path(params.near)) if params.near is not None else None
         first = near.root_id if near else None
@@ -119,7 +119,7 @@ class CodeMethods:
     def _hits(self, places: list[Place]) -> list[dict[str, Any]]:
         chosen = [Chosen(place.chunk_id, 1 / at) for at, place in enumerate(places, 1)]
         lines = {place.chunk_id: place.lines for place in places}
-        database, roots = self._engine.database, self._engine.root_map
+        database, roots = self._engine.database, self._engine.live_roots.map
         hits = [(one, hit) for one in chosen for hit in read_hits(database, [one], roots)]
         return [{**hit_answer(hit), "lines": list(lines[one.chunk_id])} for one, hit in hits]
 

@@ -1,7 +1,8 @@
 """The service's parts and how they are joined: what the daemon is, without a socket.
 
-Covers building the parts from the configuration, roots coming and going, and pausing. Leaves the process (signals,
-lock, logs) to `service.py`, what the jobs do to `chores.py`, what the methods of the socket do to `methods.py`.
+Covers building the parts from the configuration, starting and stopping them, removing a root, and pausing. Leaves the
+process (signals, lock, logs) to `service.py`, which roots there are to `live_roots.py`, what the jobs do to
+`chores.py`, what the methods of the socket do to `methods.py`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 from ctx42d.daemon.activity import Activity
@@ -20,6 +20,7 @@ from ctx42d.daemon.chores import Chores
 from ctx42d.daemon.config import Config
 from ctx42d.daemon.deep_budget import DeepBudget
 from ctx42d.daemon.intake import Intake, WatchSettings
+from ctx42d.daemon.live_roots import LiveRoots
 from ctx42d.daemon.machine import Machine
 from ctx42d.daemon.memory_log import MemoryLog
 from ctx42d.daemon.models import Models
@@ -38,10 +39,10 @@ from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import DeepSettings
 from ctx42d.indexer.governor import Governor
 from ctx42d.indexer.parser_pool import ParserPool
-from ctx42d.indexer.pipeline import Pipeline, RootView
+from ctx42d.indexer.pipeline import Pipeline
 from ctx42d.indexer.roots import Root, Roots
 from ctx42d.indexer.search import Search
-from ctx42d.indexer.selection import SelectionSettings, Selector
+from ctx42d.indexer.selection import SelectionSettings
 from ctx42d.indexer.signature import TOKENS
 from ctx42d.indexer.starving import process_seconds
 from ctx42d.indexer.static import STATIC_DIMS, StaticTable
@@ -68,67 +69,17 @@ class Engine:
         self.paused = self.stopping = False
         self.start_again: Callable[[], None] | None = None  # ends this daemon, and starts a new one in its place
         self.moved = threading.Condition()
-        self._following = threading.RLock()  # held while the roots are taken over from their table
         self.started_at = time.time()
         selection = config.section("selection")
         self.selection = SelectionSettings(
             **{**selection, "include": tuple(selection["include"]), "exclude": tuple(selection["exclude"])}
         )
         self.watch = WatchSettings(**config.section("watch"))
-        worker, deep = WorkerSettings(**config.section("worker")), DeepSettings(**config.section("deep"))
-        max_chars = config.value("chunks.max_chars")
-        self.deep_enabled = deep.enabled
-        self.idle_s = worker.idle_seconds
-        table = StaticTable.load(bundle.DEFAULT_BUNDLE)
-        manifest = bundle.read_manifest(bundle.DEFAULT_BUNDLE)
-        signature = {
-            "deep": manifest.deep_digest,
-            "static": table.digest,
-            "tokens": TOKENS,
-            "chunks": f"{CHUNKER_VERSION}/{max_chars}",
-            "selection": repr(self.selection),
-        }
-        self.database = self._open_database(data)
-        self.roots = Roots(self.database, data / "roots.json")
-        self.store = Store(self.database, data, {"static": STATIC_DIMS, "deep": manifest.dims}, signature)
-        self.queue = WorkQueue(self.database, QueueSettings(**config.section("queue")))
-        command = worker_command(bundle.DEFAULT_BUNDLE, 1, worker.nice)
-        self.governor = Governor(memory, worker, say=self.say, relief=self.store.vectors.release)
-        self.memory_log = MemoryLog(self.database, memory, manifest.deep_digest)
-        self.memory_log.load()
-        self.activity, self.root_use = Activity(self.database), RootUse(self.database)
-        self.room = RoomGuard(self, config.value("disk.max_mb"))
-        self.parsers = ParserPool(
-            command, worker, self.governor, max_chars=max_chars, max_file_bytes=self.selection.max_file_kb * 1024
-        )
-        learn_apart = self.memory_log.learn_apart
-        self.models = Models(data / "models", self.roots, self.store, self.governor, worker, deep, learn_apart)
-        self.pipeline = Pipeline(
-            *(self.store, self.queue, self.parsers, self.models.usable, lambda: self.views),
-            *(self.say, self._root_away, self._indexed),
-        )
-        self.search = Search(self.database, self.store.vectors, table, self.models.usable, self.store.asked.note)
-        self.intake = Intake(
-            self.watch,
-            self.roots,
-            self.store,
-            self.queue,
-            queued=self.wake,
-            lost=self.wake_scan,
-            trouble=self.trouble,
-        )
-        self.watcher = WatchSupervisor(
-            self.intake, data / "cookies", poll_folders=self.watch.poll_folders, trouble=self.trouble
-        )
-        self.scanner = Scanner(self.roots, lambda: self.views, self.store, self.queue, self.watcher)
-        self.poller = Poller(
-            self.watcher, self.scanner, lambda: self.views, self.watch.poll_interval_seconds, self._root_away
-        )
-        self.deep_pace, self.deep_budget = Pace(), DeepBudget(deep, Machine().look, process_seconds)
-        self.views: Mapping[int, RootView] = {}
-        self.root_map: Mapping[int, Root] = {}
+        self._open_index(data, config)
+        self._watch_roots(data)
+        self._hire_workers(data, config)
         self.models.follow()
-        self.follow_roots()
+        self.live_roots.follow()
         chores = Chores(self)
         self.jobs = chores.jobs
         self.surroundings = Surroundings(self.watcher.look_at_mounts, chores.look_at_clock)
@@ -137,9 +88,67 @@ class Engine:
         if self.store.wiped:
             log.info("the index was made with other %s: it is made again", self.store.wiped)
 
+    def _open_index(self, data: Path, config: Config) -> None:
+        """What is in the database's tables, and the vectors beside them."""
+        self._table = StaticTable.load(bundle.DEFAULT_BUNDLE)
+        manifest = bundle.read_manifest(bundle.DEFAULT_BUNDLE)
+        signature = {
+            "deep": manifest.deep_digest,
+            "static": self._table.digest,
+            "tokens": TOKENS,
+            "chunks": f"{CHUNKER_VERSION}/{config.value('chunks.max_chars')}",
+            "selection": repr(self.selection),
+        }
+        self.database = self._open_database(data)
+        self.roots = Roots(self.database, data / "roots.json")
+        self.store = Store(self.database, data, {"static": STATIC_DIMS, "deep": manifest.dims}, signature)
+        self.queue = WorkQueue(self.database, QueueSettings(**config.section("queue")))
+        self.memory_log = MemoryLog(self.database, self.memory, manifest.deep_digest)
+        self.memory_log.load()
+        self.activity, self.root_use = Activity(self.database), RootUse(self.database)
+        self.room = RoomGuard(self, config.value("disk.max_mb"))
+
+    def _watch_roots(self, data: Path) -> None:
+        """Who hears of changes, and who looks for them."""
+        self.intake = Intake(
+            *(self.watch, self.roots, self.store, self.queue),
+            queued=self.wake,
+            lost=self.wake_scan,
+            trouble=self.trouble,
+        )
+        self.watcher = WatchSupervisor(
+            self.intake, data / "cookies", poll_folders=self.watch.poll_folders, trouble=self.trouble
+        )
+        self.live_roots = live = LiveRoots(self.roots, self.selection, self.watcher, self.say)
+        self.scanner = Scanner(self.roots, lambda: live.views, self.store, self.queue, self.watcher)
+        self.poller = Poller(
+            self.watcher, self.scanner, lambda: live.views, self.watch.poll_interval_seconds, live.note_away
+        )
+
+    def _hire_workers(self, data: Path, config: Config) -> None:
+        """Who reads files and texts, and who asks them."""
+        worker, deep = WorkerSettings(**config.section("worker")), DeepSettings(**config.section("deep"))
+        self.deep_enabled, self.idle_s = deep.enabled, worker.idle_seconds
+        self.governor = Governor(self.memory, worker, say=self.say, relief=self.store.vectors.release)
+        self.parsers = ParserPool(
+            worker_command(bundle.DEFAULT_BUNDLE, 1, worker.nice),
+            worker,
+            self.governor,
+            max_chars=config.value("chunks.max_chars"),
+            max_file_bytes=self.selection.max_file_kb * 1024,
+        )
+        learn_apart = self.memory_log.learn_apart
+        self.models = Models(data / "models", self.roots, self.store, self.governor, worker, deep, learn_apart)
+        self.pipeline = Pipeline(
+            *(self.store, self.queue, self.parsers, self.models.usable, lambda: self.live_roots.views),
+            *(self.say, self.live_roots.note_away, self._indexed),
+        )
+        self.search = Search(self.database, self.store.vectors, self._table, self.models.usable, self.store.asked.note)
+        self.deep_pace, self.deep_budget = Pace(), DeepBudget(deep, Machine().look, process_seconds)
+
     def start(self) -> None:
         """Begin to watch, scan and index."""
-        self.roots.request_rescan(self.views, "start")
+        self.roots.request_rescan(self.live_roots.views, "start")
         self.intake.start()
         self.jobs.start()
         self.surroundings.start()
@@ -185,54 +194,18 @@ class Engine:
             self.wake()
             self.wake_scan()
 
-    def follow_roots(self) -> None:
-        """Take over the roots as the table has them now, and make their rules anew."""
-        with self._following:
-            self.refresh_roots()
-            roots, views, changed = self.root_map, {}, []
-            for root in roots.values():
-                nested = frozenset(o.path for o in roots.values() if o is not root and root.holds(o.path))
-                known = self.views.get(root.root_id)
-                if known is None or known.nested != nested:
-                    if known is not None:
-                        changed.append(root.root_id)
-                    known = RootView(root.path, Selector(root.path, self.selection, nested), nested)
-                views[root.root_id] = known
-                self.watcher.add_root(root.root_id, root.path, views[root.root_id].selector)
-            for gone in set(self.views) - set(views):
-                self.watcher.remove_root(gone)
-            self.views = views
-        # Not before: whoever holds the writer's lock may wait for ours.
-        self.roots.request_rescan(changed, "another root in it came or went")
-
     def follow_models(self) -> None:
         """Take over which model reads which root, and which bundles can be used now. Raises sqlite3.Error."""
         if self.models.follow():
-            self.refresh_roots()
+            self.live_roots.refresh()
             self.progressed()
             if not self.stopping:
                 self.jobs.wake("deepen")
 
     def look_outside(self) -> None:
         """See whether ignore rules changed that no event tells of: then their roots are owed a scan."""
-        for root_id, view in self.views.items():
-            if view.selector.rules_changed_outside():
-                self.intake.lost([root_id], "ignore rules outside of it changed")
-
-    def refresh_roots(self) -> None:
-        """Take over the notes and times of the roots as the table has them now."""
-        with self._following:
-            self.root_map = {root.root_id: root for root in self.roots.all()}
-
-    def selector_of(self, root_id: int) -> Selector | None:
-        """The selector of a root."""
-        view = self.views.get(root_id)
-        return view.selector if view else None
-
-    def new_selector_of(self, root: Root) -> Selector:
-        """A selector of a root that remembers nothing of its rules yet."""
-        nested = [other.path for other in self.root_map.values() if other.path != root.path and root.holds(other.path)]
-        return Selector(root.path, self.selection, nested)
+        for root_id in self.live_roots.with_rules_changed_outside():
+            self.intake.lost([root_id], "ignore rules outside of it changed")
 
     def remove_root(self, root: Root) -> int:
         """Forget a root and all its rows; return how many files it had.
@@ -242,8 +215,7 @@ class Engine:
         """
         outer = self.roots.around(root)
         self.watcher.remove_root(root.root_id)
-        with self._following:
-            self.views = {root_id: view for root_id, view in self.views.items() if root_id != root.root_id}
+        self.live_roots.forget(root.root_id)
         with self.store.transaction(durable=True):
             files = self.store.known_below(root.root_id)
             for relpath in files:
@@ -252,7 +224,7 @@ class Engine:
             if outer is None:  # nothing of it stays, nor of what its files once were: nobody knows which ones those are
                 self.store.collect_embedded()
         self.roots.save()
-        self.follow_roots()
+        self.live_roots.follow()
         self.follow_models()
         if not self.deep_enabled:
             self.store.collect_unembedded()
@@ -263,24 +235,10 @@ class Engine:
             self.wake_scan()
         return len(files)
 
-    def new_selector(self, path: bytes) -> Selector:
-        """A selector for a folder that is no root (yet)."""
-        return Selector(path, self.selection)
-
     def progressed(self) -> None:
         """Wake whoever waits for something to be indexed."""
         with self.moved:
             self.moved.notify_all()
-
-    def _root_away(self, root_id: int, reason: str) -> None:
-        """Note it; the scan that is owed from now on takes the note away once the root is back."""
-        root = self.root_map.get(root_id)
-        if root is not None and root.note != reason:
-            self.say(reason)
-            self.roots.set_note(root_id, reason)
-            self.roots.request_rescan([root_id], "the root was away")
-            with self._following:
-                self.root_map = {**self.root_map, root_id: replace(root, note=reason)}
 
     def _indexed(self, root_id: int, relpath: bytes, took_ms: float) -> None:
         self.activity.indexed(root_id, relpath, took_ms)

@@ -52,5 +52,5 @@ def _minute(minute: Minute, now: float) -> dict[str, Any]:
 
 def _path(engine: Engine, root_id: int, relpath: bytes) -> str:
     """The file's absolute path; empty: its root is no more."""
-    root = engine.root_map.get(root_id)
+    root = engine.live_roots.map.get(root_id)
     return os.fsdecode(root.absolute(relpath)) if root else ""

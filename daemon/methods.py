@@ -163,10 +163,10 @@ class Methods:
         self._engine.activity.asked()
         self._engine.jobs.wake_in("housekeeping", HOUSEKEEPING_S)  # a worker may start, and memory be taken
         first = self._engine.roots.of(real_path(params.near)) if params.near is not None else None
-        answer = ask_first(self._engine.search, query, first, self._engine.root_map)
-        self._engine.root_use.used(_roots_of(answer.hits, self._engine.root_map))
+        answer = ask_first(self._engine.search, query, first, self._engine.live_roots.map)
+        self._engine.root_use.used(_roots_of(answer.hits, self._engine.live_roots.map))
         hits = answer.hits if around is None else with_context(self._engine.database, answer.hits, around)
-        labels = {root.model: self._engine.models.label(root.bundle) for root in self._engine.root_map.values()}
+        labels = {root.model: self._engine.models.label(root.bundle) for root in self._engine.live_roots.map.values()}
         models = {labels.get(model, model): took_part for model, took_part in answer.models.items()}
         return {
             "query": params.query,
@@ -230,7 +230,7 @@ class Methods:
             sync(self._engine, None, VERIFY_SYNC_S)
         checked, problems = 0, list[Problem]()
         for root in roots:
-            selector = self._engine.new_selector_of(root)
+            selector = self._engine.live_roots.new_selector_of(root)
             below = _below(root, path) if path is not None else b""
             count, found = verify_root(self._engine.store, root.root_id, root.path, selector, below)
             checked, problems = checked + count, problems + found

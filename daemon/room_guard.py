@@ -45,8 +45,8 @@ class RoomGuard:
         """The folders, least recently used first, with when that was."""
         engine, now = self._engine, time.time()
         return [
-            f"{os.fsdecode(engine.root_map[root_id].path)} ({_when(at, now)})"
-            for root_id, at in engine.root_use.least(engine.root_map)
+            f"{os.fsdecode(engine.live_roots.map[root_id].path)} ({_when(at, now)})"
+            for root_id, at in engine.root_use.least(engine.live_roots.map)
         ][:NAMED]
 
     def sentence(self) -> str:

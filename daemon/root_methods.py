@@ -40,7 +40,7 @@ class RootMethods:
                     f"{os.fsdecode(path)} lies in the root {where}, which covers it: name that one instead"
                 )
         answer = [self._add(path, bundle) for path in paths]
-        self._engine.follow_roots()
+        self._engine.live_roots.follow()
         self._engine.follow_models()
         self._engine.wake_scan()
         return {"roots": answer}
@@ -68,7 +68,7 @@ class RootMethods:
         return holder if holder is not None and holder.path != path and self._covers(holder, path) else None
 
     def _covers(self, root: Root, path: bytes) -> bool:
-        selector = self._engine.selector_of(root.root_id)
+        selector = self._engine.live_roots.selector_of(root.root_id)
         return selector is not None and selector.why_not(root.relative(path), is_dir=True) is None
 
     def remove(self, params: PathParams) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class RootMethods:
 
     def count(self, params: PathParams) -> dict[str, Any]:
         """How many files a folder would bring, as far as that is known within a few seconds."""
-        selector = self._engine.new_selector(real_folder(params.path))
+        selector = self._engine.live_roots.new_selector(real_folder(params.path))
         deadline, files = time.monotonic() + COUNT_SECONDS, 0
         for _ in selector.walk(on_directory=lambda _: None, on_error=lambda *_: None):
             files += 1

@@ -41,11 +41,11 @@ class Status:
         if (
             set(engine.notes) - {REBUILT}
             or engine.models.problems()
-            or any(root.note for root in engine.root_map.values())
+            or any(root.note for root in engine.live_roots.map.values())
         ):
             return "degraded"
         if self._owed():
-            return "starting" if any(r.scanned_at is None for r in engine.root_map.values()) else "indexing"
+            return "starting" if any(r.scanned_at is None for r in engine.live_roots.map.values()) else "indexing"
         return "indexing" if engine.queue.counts().pending else "idle"
 
     def coverage(self) -> dict[str, float]:
@@ -80,7 +80,7 @@ class Status:
         phase = (
             "scanning" if owed and not counts.pending else "indexing" if not searchable else "idle" if deep else "deep"
         )
-        notes = [*self._notes(), *(root.note for root in engine.root_map.values() if root.note)]
+        notes = [*self._notes(), *(root.note for root in engine.live_roots.map.values() if root.note)]
         return {
             "state": self.state(),
             "phase": phase,
@@ -146,7 +146,7 @@ class Status:
     def _in_hand(self) -> list[str]:
         """Some of the files that workers have now."""
         engine = self._engine
-        found = [(engine.root_map.get(root_id), relpath) for root_id, relpath in engine.pipeline.in_hand()]
+        found = [(engine.live_roots.map.get(root_id), relpath) for root_id, relpath in engine.pipeline.in_hand()]
         return [os.fsdecode(root.absolute(relpath)) for root, relpath in found[:IN_HAND_SHOWN] if root is not None]
 
     def _room(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Status:
 
     def _watch(self) -> dict[str, Any]:
         engine = self._engine
-        counts = [engine.watcher.counts(root_id) for root_id in engine.root_map]
+        counts = [engine.watcher.counts(root_id) for root_id in engine.live_roots.map]
         return {
             "watched_folders": sum(count.watched for count in counts),
             "polled_folders": sum(count.polled for count in counts),
@@ -174,7 +174,7 @@ class Status:
         """Each root with its figures."""
         waiting = self._tallies.texts()[2]
         self._tallies.refresh(at_work=bool(self._engine.queue.counts().pending or waiting))
-        return [self._root(root) for root in self._engine.root_map.values()]
+        return [self._root(root) for root in self._engine.live_roots.map.values()]
 
     def _root(self, root: Root) -> dict[str, Any]:
         files, chunks = self._tallies.roots().get(root.root_id, (0, 0))
@@ -203,11 +203,11 @@ class Status:
         }
 
     def _owed(self) -> bool:
-        away = {root.root_id for root in self._engine.root_map.values() if root.note}
+        away = {root.root_id for root in self._engine.live_roots.map.values() if root.note}
         return any(scan.root_id not in away for scan in self._engine.roots.rescans())
 
     def _never_scanned(self) -> bool:
-        return any(root.scanned_at is None for root in self._engine.root_map.values())
+        return any(root.scanned_at is None for root in self._engine.live_roots.map.values())
 
     def _notes(self) -> list[str]:
         if self._engine.models.is_outdated() and not self._engine.stopping:

@@ -65,5 +65,5 @@ class Tallies:
         with self._engine.database.reading() as connection:
             return {
                 root_id: connection.execute(WITHOUT_DEEP_OF_ROOT, (root_id,)).fetchone()[0]
-                for root_id in self._engine.root_map
+                for root_id in self._engine.live_roots.map
             }

@@ -39,7 +39,7 @@ def _touch(engine: Engine, path: bytes) -> str | None:
     relpath = root.relative(path)
     if os.path.isdir(path):
         return "it is a folder: `ctx42d reindex` takes folders"
-    if reason := engine.new_selector_of(root).why_not(relpath):
+    if reason := engine.live_roots.new_selector_of(root).why_not(relpath):
         return reason
     if not os.path.lexists(path) and not engine.store.known(root.root_id, relpath):
         return "there is nothing at this path"

@@ -45,7 +45,7 @@ class Vitals:
 
     def unwatched(self) -> list[str]:
         """The roots that were not watched and compared with the disk since the start, those that are away aside."""
-        roots = self._engine.root_map.values()
+        roots = self._engine.live_roots.map.values()
         return [
             os.fsdecode(root.path)
             for root in roots

@@ -1,109 +1,27 @@
-"""What changed on the disk, as the kernel tells it.
+"""Which folders are watched, and what does an event say: did a path change, or may something have been missed?
 
-One inotify instance and one thread for all roots, on watchdog's `InotifyFD`; its own emitters watch `node_modules` and
-`.git` in full and tell nobody of an overflow. Here a folder is watched only when the selector lets it in, and whatever
-may have been missed (overflow, a folder that could not be watched, a root that went away) is reported as lost, so that
-a durable rescan follows. Cookies: a file made in our own folder travels the same queue, so all events before it have
-been seen when it arrives. Covers Linux, and saying that it is dead or stuck; leaves replacing it to
+One instance for all roots. A folder is watched only when the selector lets it in, and whatever may have been missed
+(overflow, a folder that could not be watched, a root that went away) is reported as lost, so that a durable rescan
+follows. Cookies: a file made in our own folder travels the same queue, so all events before it have been seen when it
+arrives. Covers Linux, and saying that it is dead or stuck; leaves the kernel's side to `inotify.py`, replacing it to
 `watch_supervisor.py`, what a change means to `intake.py`.
 """
 
 from __future__ import annotations
 
-import ctypes
 import errno
-import fcntl
 import os
-import struct
-import termios
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from watchdog.observers.inotify_c import CallbackId, InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
-
 from ctx42d.daemon.cookies import CookieJar
+from ctx42d.daemon.inotify import NOT_WATCHED, Event, Inotify, is_of_folder, is_unmount
 from ctx42d.daemon.watched_root import LIMIT, Listener, RootTable, WatchedRoot
 
-# No IN_OPEN, IN_ACCESS or IN_CLOSE_NOWRITE: that we, or anybody, read a file is no news.
-MASK = Mask(
-    InotifyConstants.IN_MODIFY
-    | InotifyConstants.IN_CLOSE_WRITE
-    | InotifyConstants.IN_ATTRIB
-    | InotifyConstants.IN_CREATE
-    | InotifyConstants.IN_DELETE
-    | InotifyConstants.IN_MOVED_FROM
-    | InotifyConstants.IN_MOVED_TO
-    | InotifyConstants.IN_DELETE_SELF
-    | InotifyConstants.IN_MOVE_SELF
-    | InotifyConstants.IN_ONLYDIR
-    | InotifyConstants.IN_DONT_FOLLOW
-    | InotifyConstants.IN_EXCL_UNLINK
-)
 STUCK_S = 20.0  # without a sign of life while there is something to do
 JOIN_S = 5.0
-PR_SET_NAME = 15  # sys/prctl.h
-
-
-class _Reader(InotifyFD):
-    """watchdog's thread, with signs of life, and a word at its end."""
-
-    def __init__(self, ended: Callable[[str], None]) -> None:
-        super().__init__()
-        self.name = "watcher"
-        self._ended = ended
-        self.beats = 0
-        self.beat_at = time.monotonic()
-        self.busy = False
-        self._seen: tuple[int, float] | None = None  # beats, and since when events have waited without another
-
-    def run(self) -> None:
-        """Read events until stopped; say so if anything else ends it."""
-        reason = "it ended by itself"
-        try:
-            ctypes.CDLL(None).prctl(PR_SET_NAME, b"watcher", 0, 0, 0)  # for `ps -L`: Python does so from 3.14 on
-            super().run()
-        except BaseException as error:  # noqa: BLE001 the thread's outermost line: whatever ends it is reported
-            reason = f"{type(error).__name__}: {error}"
-        with self._lock:
-            reading, self._is_reading = self._is_reading, False
-            if reading and self._closed:  # closed while we read, so closing was left to us
-                self._close_resources()
-        if self.should_keep_running():
-            self._ended(reason)
-
-    def handle_event(self, event: InotifyEvent) -> None:
-        """Pass one event on."""
-        self.busy = True
-        self.beat()
-        super().handle_event(event)
-        self.busy = False
-
-    def beat(self) -> None:
-        """Give a sign of life."""
-        self.beats += 1
-        self.beat_at = time.monotonic()
-
-    def is_stuck(self, after_s: float) -> bool:
-        """Whether it has had something to do for so long without a sign of life, seen in this look and an earlier."""
-        now = time.monotonic()
-        if self.busy:
-            return now - self.beat_at > after_s
-        if not self._waiting_bytes():
-            self._seen = None
-            return False
-        if self._seen is None or self._seen[0] != self.beats:
-            self._seen = self.beats, now
-        return now - self._seen[1] > after_s
-
-    def _waiting_bytes(self) -> int:
-        with self._lock:
-            if self._closed:
-                return 0
-            answer = fcntl.ioctl(self._inotify_fd, termios.FIONREAD, struct.pack("i", 0))
-        return int(struct.unpack("i", answer)[0])
 
 
 class _Folder:
@@ -113,21 +31,16 @@ class _Folder:
 
     def __init__(self, watcher: Watcher, root: WatchedRoot, relpath: bytes) -> None:
         self._watcher, self.root, self.relpath, self.scan = watcher, root, relpath, root.scan
-        self.wd = WatchDescriptor(-1)
+        self.wd = NOT_WATCHED
 
-    @property
-    def callback(self) -> tuple[WatchDescriptor, CallbackId]:
-        """What watchdog knows it by. Bind mounts show one folder at two places: both have to hear of it."""
-        return self.wd, CallbackId(id(self))
-
-    def on_event(self, event: InotifyEvent) -> None:
+    def on_event(self, event: Event) -> None:
         """Pass an event on. Whatever fails here would end watchdog's thread."""
         try:
             self._watcher.handle(self, event)
         except Exception as error:  # noqa: BLE001 the thread's outermost line that is ours: a scan makes up for it
             self._watcher.failed(self, error)
 
-    def on_watch_deleted(self, wd: WatchDescriptor) -> None:  # noqa: ARG002 watchdog's protocol
+    def on_watch_deleted(self, wd: int) -> None:  # noqa: ARG002 watchdog's protocol
         """The folder is gone."""
         self._watcher.folder_gone(self)
 
@@ -155,10 +68,10 @@ class Watcher(RootTable):
         self.overflows = 0
         self._closing = False
         self._jar = CookieJar(cookies, self.overflowed)
-        self._inotify = _Reader(lambda reason: None if self._closing else ended(self, reason))
+        self._inotify = Inotify(lambda reason: None if self._closing else ended(self, reason))
         self._inotify.start()
         try:
-            self._inotify.add_callback(self._jar.folder, MASK, self._jar, CallbackId(id(self._jar)))
+            self._inotify.watch(self._jar.folder, self._jar)
         except OSError:
             self.close(JOIN_S)
             raise
@@ -199,14 +112,14 @@ class Watcher(RootTable):
         if threading.current_thread() is not self._inotify:
             self._inotify.join(join_s)
 
-    def handle(self, folder: _Folder, event: InotifyEvent) -> None:
+    def handle(self, folder: _Folder, event: Event) -> None:
         """Act on one event of a folder (on the watcher's thread)."""
         root = folder.root
         if not event.name:
             self._handle_itself(folder, event)
             return
         relpath = folder.relpath + b"/" + event.name if folder.relpath else event.name
-        if event.mask & InotifyConstants.IN_ISDIR:
+        if is_of_folder(event):
             self._handle_folder(root, relpath, event)
         elif root.selector.is_rule_file(relpath):
             root.selector.forget_rules(folder.relpath)
@@ -233,9 +146,9 @@ class Watcher(RootTable):
         self.overflows += 1
         self._listener.lost(list(self._roots), "the kernel's event queue overflowed")
 
-    def _handle_itself(self, folder: _Folder, event: InotifyEvent) -> None:
+    def _handle_itself(self, folder: _Folder, event: Event) -> None:
         root = folder.root
-        if event.mask & InotifyConstants.IN_UNMOUNT:
+        if is_unmount(event):
             self._listener.lost([root.root_id], "a file system was unmounted")
         elif folder.relpath:
             return  # its parent says the same by name
@@ -247,7 +160,7 @@ class Watcher(RootTable):
         elif event.is_attrib:
             self._look_at_permissions(root, b"")
 
-    def _handle_folder(self, root: WatchedRoot, relpath: bytes, event: InotifyEvent) -> None:
+    def _handle_folder(self, root: WatchedRoot, relpath: bytes, event: Event) -> None:
         if event.is_delete or event.is_moved_from:
             self.forget(root.root_id, relpath)
             self._listener.touched(root.root_id, relpath)
@@ -290,15 +203,14 @@ class Watcher(RootTable):
         with self._lock:
             self._note_permissions(root, reldir)
             try:
-                folder.wd = self._inotify.add_callback(path, MASK, folder, folder.callback[1])
+                folder.wd = self._inotify.watch(path, folder)
             except OSError as error:
                 gone, first = self._refused(root, reldir, error)
             else:
-                # After lost events another folder may have taken its place: the old watch goes. watchdog returns -1
-                # where it may not watch, for want of permission: that one goes, too.
+                # After lost events another folder may have taken its place: the old watch goes.
                 gone = [known] if (known := root.folders.pop(reldir, None)) else []
-                gone, first = ([*gone, folder], False) if folder.wd == -1 else (gone, False)
-                if folder.wd != -1:
+                gone, first = ([*gone, folder], False) if folder.wd == NOT_WATCHED else (gone, False)
+                if folder.wd != NOT_WATCHED:
                     root.folders[reldir] = folder
                 root.polled.pop(reldir, None)
                 root.identity = _identity(path) if not reldir else root.identity
@@ -318,7 +230,7 @@ class Watcher(RootTable):
         return gone, first
 
     def _let_go(self, folders: list[Any]) -> None:
-        self._inotify.remove_callbacks([folder.callback for folder in folders])
+        self._inotify.unwatch(folders)
 
 
 def _identity(path: bytes) -> tuple[int, int] | None:

@@ -32,7 +32,7 @@ def _why_here(engine: Engine, root: Root, relpath: bytes, path: bytes) -> tuple[
     is_dir = os.path.isdir(path) and not os.path.islink(path)
     if not os.path.lexists(path):
         return "missing", "there is nothing at this path"
-    if relpath and (reason := engine.new_selector_of(root).why_not(relpath, is_dir=is_dir)):
+    if relpath and (reason := engine.live_roots.new_selector_of(root).why_not(relpath, is_dir=is_dir)):
         return "skipped", reason
     if is_dir:
         return "indexed", f"a folder with {len(engine.store.known_below(root.root_id, relpath))} files in the index"

@@ -1,7 +1,7 @@
 """Into which pieces, each about one thing, is a file cut?
 
 Covers: parsing with tree-sitter (the only file that imports it), finding the definitions and the statements in the
-tree. Leaves out: which nodes are definitions (``grammar_nodes``), files without a grammar (``prose``), the cutting
+tree. Leaves out: which nodes are definitions (``grammar_queries``), files without a grammar (``prose``), the cutting
 (``tiling``).
 
 A parse is bounded in processor time, not by the clock, so that a busy machine cuts a file as an idle one does; one that
@@ -18,11 +18,13 @@ from typing import cast
 from tree_sitter import Node, Parser, Query, QueryCursor, Tree
 from tree_sitter_language_pack import get_language
 
-from ctx42d.indexer.grammar_nodes import KIND_CONSTANT, query_of
-from ctx42d.indexer.languages import Language
+from ctx42d.indexer.grammar_nodes import KIND_CONSTANT
+from ctx42d.indexer.grammar_queries import query_of
+from ctx42d.indexer.language_table import Language
+from ctx42d.indexer.nesting import Definition, Leads
 from ctx42d.indexer.prose import prose_borders, sections
 from ctx42d.indexer.tiling import Chunk as Chunk
-from ctx42d.indexer.tiling import Definition, Leads, lines_of, tile
+from ctx42d.indexer.tiling import lines_of, tile
 
 _PARSE_SECONDS = 0.3
 _PARSE_SECONDS_PER_BYTE = 1e-6

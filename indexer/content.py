@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ctx42d.indexer.credentials import why_secret_content
-from ctx42d.indexer.languages import HEAD_BYTES, Language, language_of
+from ctx42d.indexer.language_table import Language
+from ctx42d.indexer.languages import HEAD_BYTES, language_of
 
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Control characters that text hardly holds: C0 but for \t \n \v \f \r \b and escape, and DEL. In random bytes one in

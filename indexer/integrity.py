@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ctx42d.indexer.chunk_rows import chunk_text, stored_full_text
 from ctx42d.indexer.damage import CorruptDatabase, is_damage
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.passages import HASH_BYTES, content_hash, path_tokens
-from ctx42d.indexer.store import chunk_text, stored_full_text
 from ctx42d.indexer.vectors import OWN, Tier, VectorIndex
 
 REFERENCES = {

@@ -20,7 +20,8 @@ from msgspec import structs
 from ctx42d.indexer import wire
 from ctx42d.indexer.chunking import Chunk, chunk
 from ctx42d.indexer.content import why_not_content
-from ctx42d.indexer.languages import Language, language_of
+from ctx42d.indexer.language_table import Language
+from ctx42d.indexer.languages import language_of
 from ctx42d.indexer.passages import HASH_BYTES, content_hash
 from ctx42d.indexer.quantize import quantize
 from ctx42d.indexer.static import STATIC_DIMS, StaticTable

@@ -7,7 +7,7 @@ for any text, how good a place each line is to cut. Leaves out: cutting (``tilin
 import re
 from collections.abc import Sequence
 
-from ctx42d.indexer.tiling import Definition
+from ctx42d.indexer.nesting import Definition
 
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)(.*?)(?:[ \t]+#+)?[ \t\r]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")

@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
 
+from ctx42d.indexer.chunk_rows import chunk_text
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.question import flat
 from ctx42d.indexer.ranking import is_aside
-from ctx42d.indexer.store import chunk_text
 from ctx42d.indexer.words import tokens
 
 MOST_LOOKED_AT = 2000

@@ -1,7 +1,8 @@
 """Given the definitions of a text, where is it cut into chunks?
 
-Covers: the rules of size and belonging, for code and prose alike. Pure: no parser, no files. Leaves out: finding the
-definitions and the good places to cut (``chunking`` by syntax, ``prose`` by headings and blank lines).
+Covers: the rules of size and belonging, for code and prose alike. Pure: no parser, no files. Leaves out: which
+definition lies in which (``nesting``), finding them and the good places to cut (``chunking`` by syntax, ``prose`` by
+headings and blank lines).
 
 Lines are what an editor counts: text between ``\\n``; a ``\\r`` before it stays part of its line, a lone ``\\r`` or a
 form feed is an ordinary character, a final ``\\n`` starts no further line. Chunks tile the lines: joined with ``\\n``
@@ -18,10 +19,10 @@ same line number.
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate
+from dataclasses import dataclass
 
-from ctx42d.indexer.grammar_nodes import CLASS_LIKE, KIND_CONSTANT, NAMELESS
+from ctx42d.indexer.grammar_nodes import KIND_CONSTANT, NAMELESS
+from ctx42d.indexer.nesting import Definition, Leads, Node, Rows, nest, part
 
 CHUNKER_VERSION = 1
 """Changes when some file would be cut differently: an index made with another version is made again. Here, because the
@@ -53,34 +54,8 @@ class Chunk:
     defines: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """Rows ``start`` to ``end`` (from 0, inclusive) define ``name``, which stands in row ``name_row``.
-
-    ``symbol`` is filled in by ``nested``. ``owner`` goes before the name where the text around it doesn't say so.
-    """
-
-    start: int
-    end: int
-    name_row: int
-    name: str
-    kind: str
-    owner: str = ""
-    symbol: str = ""
-
-
 Borders = Callable[[], Mapping[int, int]]
 """Makes: row in which something starts -> how deep inside other things. Asked for only when something is too long."""
-Leads = Callable[[str, str], bool]
-"""Whether a line belongs to the definition of that name in the next line: a comment, an attribute."""
-
-
-@dataclass(eq=False, slots=True)
-class _Node:
-    definition: Definition
-    parent: "_Node | None"
-    start: int
-    children: "list[_Node]" = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +64,7 @@ class _Unit:
 
     start: int
     stop: int
-    home: _Node
+    home: Node
     defines: bool
     columns: tuple[int, int] | None = None
 
@@ -115,64 +90,25 @@ class _Tiler:
     def __init__(
         self, lines: Sequence[str], definitions: Sequence[Definition], borders: Borders, max_chars: int, leads: Leads
     ) -> None:
-        self.lines = lines
+        rows = Rows(lines)
+        self.lines, self.offsets, self.size = rows.lines, rows.offsets, rows.size
         self.max_chars = max_chars
-        self.leads = leads
-        self.offsets = list(accumulate([len(line) + 1 for line in lines], initial=0))
         self._make_borders = borders
         self._borders: Mapping[int, int] | None = None
-        self.root, self.nodes = self._nest(definitions)
+        self.root, self.nodes = nest(rows, definitions, max_chars, leads)
         self.names = sorted((node.definition.name_row, i) for i, node in enumerate(self.nodes))
 
     def chunks(self) -> list[Chunk]:
         try:
             return [self._chunk(group) for group in self._joined(self._units())]
         finally:
-            for node in self.nodes:  # parent and child hold each other: nothing is left to the garbage collector
-                node.parent = None
-
-    def size(self, start: int, stop: int) -> int:
-        """Characters of the rows, line ends between them included."""
-        return self.offsets[stop] - self.offsets[start] - 1
-
-    # Nesting
-
-    def _nest(self, definitions: Sequence[Definition]) -> tuple[_Node, list[_Node]]:
-        last = len(self.lines) - 1
-        root = _Node(Definition(0, last, -1, "", ""), None, 0)
-        nodes: list[_Node] = []
-        around = [root]
-        for found in sorted(definitions, key=lambda found: (found.start, -found.end)):
-            end = min(found.end, last)
-            while len(around) > 1 and end > around[-1].definition.end:
-                around.pop()
-            node = _Node(_qualified(found, end, around[-1].definition), around[-1], found.start)
-            nodes.append(node)
-            if found.kind != KIND_CONSTANT and self._place(node, around[-1]):
-                around.append(node)
-        return root, nodes
-
-    def _place(self, node: _Node, parent: _Node) -> bool:
-        """Make ``node`` a child with its comments, unless it shares a line with what is before it."""
-        found = node.definition
-        floor = parent.children[-1].definition.end + 1 if parent.children else max(parent.definition.name_row + 1, 0)
-        if found.start < floor and (parent.children or found.start < parent.start):
-            return False
-        start = found.start
-        fits = self.size(found.start, found.end + 1) <= self.max_chars
-        while start > floor and self.leads(self.lines[start - 1], found.name):
-            if fits and self.size(start - 1, found.end + 1) > self.max_chars:
-                break
-            start -= 1
-        node.start = start
-        parent.children.append(node)
-        return True
+            part(self.nodes)
 
     # Units
 
     def _units(self) -> list[_Unit]:
         units: list[_Unit] = []
-        tasks: list[_Node | _Unit] = [self.root]
+        tasks: list[Node | _Unit] = [self.root]
         while tasks:
             task = tasks.pop()
             if isinstance(task, _Unit):
@@ -276,12 +212,12 @@ class _Tiler:
         names = dict.fromkeys(node.definition.name for node in named if node.definition.kind not in NAMELESS)
         return Chunk(start + 1, stop, text, about.symbol, about.kind, tuple(names)[:_MOST_DEFINES])
 
-    def _named(self, start: int, stop: int) -> list[_Node]:
+    def _named(self, start: int, stop: int) -> list[Node]:
         """What is defined in these rows, in the order of the names."""
         low, high = bisect_right(self.names, (start, -1)), bisect_right(self.names, (stop, -1))
         return [self.nodes[i] for _, i in self.names[low:high]]
 
-    def _about(self, group: list[_Unit], start: int, stop: int, named: list[_Node]) -> Definition:
+    def _about(self, group: list[_Unit], start: int, stop: int, named: list[Node]) -> Definition:
         """The definition that a chunk stands for: the largest that starts in it, else the one that it is a piece of."""
         here = set(map(id, named))
         outer = [node for node in named if node.definition.kind != KIND_CONSTANT and id(node.parent) not in here]
@@ -294,7 +230,7 @@ class _Tiler:
                     return node.definition
         return group[0].home.definition
 
-    def _unwrapped(self, node: _Node, start: int, stop: int) -> _Node:
+    def _unwrapped(self, node: Node, start: int, stop: int) -> Node:
         """What a module is there for, if it holds one thing only."""
         while node.definition.kind == "module" and len(node.children) == 1 and node.definition.end < stop:
             if self._share(node.children[0], start, stop) < _WRAPPER_SHARE * self._share(node, start, stop):
@@ -302,18 +238,18 @@ class _Tiler:
             node = node.children[0]
         return node
 
-    def _share(self, node: _Node, start: int, stop: int) -> int:
+    def _share(self, node: Node, start: int, stop: int) -> int:
         return self.size(max(node.start, start), min(node.definition.end + 1, stop))
 
 
-def _level(unit: _Unit) -> _Node:
+def _level(unit: _Unit) -> Node:
     """Where a unit stands: a definition in its parent, a gap in the definition it is part of."""
     return unit.home.parent if unit.defines and unit.home.parent else unit.home
 
 
-def _parts(node: _Node) -> list[_Node | _Unit]:
+def _parts(node: Node) -> list[Node | _Unit]:
     """The children of a definition that is too long, and the gaps between them."""
-    parts: list[_Node | _Unit] = []
+    parts: list[Node | _Unit] = []
     at = node.start
     for child in node.children:
         if child.start > at:
@@ -323,10 +259,3 @@ def _parts(node: _Node) -> list[_Node | _Unit]:
     if at <= node.definition.end:
         parts.append(_Unit(at, node.definition.end + 1, node, False))
     return parts
-
-
-def _qualified(found: Definition, end: int, outer: Definition) -> Definition:
-    kind = "method" if found.kind == "function" and (outer.kind in CLASS_LIKE or found.owner) else found.kind
-    qualifier = "" if kind == "section" else found.owner or outer.symbol
-    symbol = f"{qualifier}.{found.name}" if qualifier else found.name
-    return Definition(found.start, end, found.name_row, found.name, kind, found.owner, symbol)

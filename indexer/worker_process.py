@@ -76,6 +76,13 @@ class WorkerProcess:
     @classmethod
     def start(cls, command: Sequence[str], *, timeout_s: float) -> WorkerProcess:
         """Start a worker and wait for its Ready. Raises WorkerDied."""
+        worker = cls.spawn(command)
+        worker.greet(timeout_s=timeout_s)
+        return worker
+
+    @classmethod
+    def spawn(cls, command: Sequence[str]) -> WorkerProcess:
+        """Start a worker, which is to be greeted before it is asked. Raises WorkerDied."""
         environment = {**os.environ, **ALLOCATOR_ENVIRONMENT}
         try:
             process = _spawner.submit(
@@ -83,11 +90,13 @@ class WorkerProcess:
             ).result()
         except OSError as error:
             raise WorkerDied(f"could not be started: {error}") from error
-        worker = cls(process)
-        ready = worker._receive(worker._begin(timeout_s))
+        return cls(process)
+
+    def greet(self, *, timeout_s: float) -> None:
+        """Wait for its Ready. Raises WorkerDied, after which the process is gone."""
+        ready = self._receive(self._begin(timeout_s))
         if not isinstance(ready, wire.Ready) or ready.protocol != wire.PROTOCOL:
-            raise worker._end(f"greeted with {ready!r:.80} instead of Ready({wire.PROTOCOL})")
-        return worker
+            raise self._end(f"greeted with {ready!r:.80} instead of Ready({wire.PROTOCOL})")
 
     @property
     def pid(self) -> int:

@@ -1,8 +1,7 @@
 """A place for one worker: started when needed, restarted with backoff, retired when idle.
 
-Urgent requests (a question's vector) go before bulk ones: they wait for the request in hand, never for the queue behind
-it. Covers the life of one worker; leaves what is asked to `embedding.py` and `parser_pool.py`, whether there is room
-for it to `governor.py`.
+Covers the life of one worker; leaves what is asked to `embedding.py` and `parser_pool.py`, whose turn it is to ask to
+`priority_lock.py`, whether there is room for it to `governor.py`.
 """
 
 from __future__ import annotations
@@ -10,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from ctx42d.indexer import wire
+from ctx42d.indexer.priority_lock import PriorityLock
 from ctx42d.indexer.worker_process import WorkerDied, WorkerProcess
 
 R = TypeVar("R", wire.Parsed, wire.Embedded, wire.Trimmed)
@@ -64,46 +64,6 @@ class Overseer(Protocol):
 
     def in_hand(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> AbstractContextManager[None]:
         """Entered while a worker has a request, which is expected to need so many bytes."""
-
-
-class PriorityLock:
-    """A lock whose urgent waiters go first."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._held, self._urgent = False, 0
-
-    @contextmanager
-    def turn(self, *, urgent: bool) -> Iterator[None]:
-        """Hold the lock, once it is free."""
-        with self._changed:
-            self._urgent += urgent
-            try:
-                self._changed.wait_for(lambda: not self._held and (urgent or not self._urgent))
-                self._held = True
-            finally:
-                self._urgent -= urgent
-        try:
-            yield
-        finally:
-            self._let_go()
-
-    @contextmanager
-    def turn_if_free(self) -> Iterator[bool]:
-        """Hold the lock if nobody does (True)."""
-        with self._changed:
-            got = not self._held
-            self._held = True
-        try:
-            yield got
-        finally:
-            if got:
-                self._let_go()
-
-    def _let_go(self) -> None:
-        with self._changed:
-            self._held = False
-            self._changed.notify_all()
 
 
 class WorkerSlot:
@@ -230,15 +190,20 @@ class WorkerSlot:
         if self._closed.is_set():
             raise WorkerDied("the daemon is stopping")
         self.starts += 1
-        try:
-            worker = WorkerProcess.start(self._command, timeout_s=self._settings.start_timeout_seconds)
-        except WorkerDied as death:
-            raise self._bury(None, death) from None
-        self._worker = worker
-        self._overseer.started(self, worker.pid)
+        worker = self._start()
         if self._load is not None:
             self._make_load(worker, self._load)
         self._overseer.ready(worker.pid)
+        return worker
+
+    def _start(self) -> WorkerProcess:
+        worker = None
+        try:
+            self._worker = worker = WorkerProcess.spawn(self._command)
+            self._overseer.started(self, worker.pid)  # not once it has greeted: it holds memory before that
+            worker.greet(timeout_s=self._settings.start_timeout_seconds)
+        except WorkerDied as death:
+            raise self._bury(worker, death) from None
         return worker
 
     def _make_load(self, worker: WorkerProcess, load: wire.Load) -> None:

@@ -2,7 +2,7 @@
 
 Pure: DESIGN's ladder as one function. A batch is admitted only if usage and its predicted peak stay below 0.85 of the
 ceiling; else a smaller one, else after a fresh worker, else never. The gap up to 0.95, where the worker is killed, is
-for predictions that were too low. Leaves the figures to `manager.py`, acting on the answer to the indexer.
+for predictions that were too low. Leaves the figures to `batches.py`, acting on the answer to the indexer.
 """
 
 from dataclasses import dataclass

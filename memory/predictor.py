@@ -7,7 +7,7 @@ too low costs a worker, one too high a batch of half the size. The state is a va
 database by others.
 
 Feed it what really runs at once: the micro-batch, not the request that it is a part of.
-Not thread-safe: `manager.py` holds the lock.
+Not thread-safe: `batches.py` holds the lock.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which predictor knows the peaks of which worker?
 
 A model of its own has a predictor of its own, by the role of its workers; all other workers share the first one. Leaves
-predicting to `predictor.py`. Not thread-safe: `manager.py` holds the lock.
+predicting to `predictor.py`. Not thread-safe: `batches.py` holds the lock.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Remembers, for each tracked process, its role, how many batches it finished, what it held when it was ready or else
 after the first of them (its first floor) and after the last, and the peak that was admitted for the batch in hand.
-Looks at nothing: it is told. Not thread-safe: `manager.py` holds the lock.
+Looks at nothing: it is told. Not thread-safe: `batches.py` holds the lock.
 """
 
 from __future__ import annotations

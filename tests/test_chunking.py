@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctx42d.indexer.chunking import chunk
-from ctx42d.indexer.languages import LANGUAGES
+from ctx42d.indexer.language_table import LANGUAGES
 from ctx42d.indexer.tiling import lines_of
 
 

@@ -5,8 +5,8 @@ from tree_sitter import Query
 from tree_sitter_language_pack import get_language
 
 from ctx42d.indexer.chunking import chunk
-from ctx42d.indexer.grammar_nodes import query_of
-from ctx42d.indexer.languages import LANGUAGES
+from ctx42d.indexer.grammar_queries import query_of
+from ctx42d.indexer.language_table import LANGUAGES
 
 MAX_CHARS = 160
 

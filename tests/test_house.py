@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import os
 import shutil
@@ -18,6 +19,8 @@ from ctx42d.indexer.embedding import DeepSettings
 from ctx42d.indexer.worker_slot import WorkerSettings
 
 TOP = Path(__file__).resolve().parent.parent
+CODE = [path for folder in ("daemon", "indexer", "memory") for path in (TOP / folder).glob("*.py")]
+MOST_LINES, MOST_LINES_OF_A_FUNCTION = 300, 50
 
 
 def test_layers_and_heavy_imports_are_as_declared() -> None:
@@ -77,6 +80,18 @@ def test_the_shipped_defaults_are_the_documented_ones(wheel: zipfile.ZipFile) ->
 @pytest.mark.parametrize(("section", "settings"), [("worker", WorkerSettings()), ("deep", DeepSettings())])
 def test_defaults_in_code_are_those_of_the_configuration(section: str, settings: WorkerSettings | DeepSettings) -> None:
     assert dataclasses.asdict(settings) == load(None, {}).section(section)
+
+
+def test_a_file_is_one_answer_so_none_is_long() -> None:
+    lengths = {f"{path.parent.name}/{path.name}": len(path.read_text().splitlines()) for path in CODE}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_a_function_does_one_thing_so_none_is_long() -> None:
+    found = [(path, node) for path in CODE for node in ast.walk(ast.parse(path.read_text()))]
+    functions = [(path, node) for path, node in found if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = {f"{path.name}: {node.name}": (node.end_lineno or 0) - node.lineno + 1 for path, node in functions}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES_OF_A_FUNCTION} == {}
 
 
 def test_the_top_level_is_as_agreed() -> None:

@@ -7,10 +7,10 @@ import pytest
 from index_kit import DEEP_DIMS, Index, index, parsed, piece, row_of
 
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
+from ctx42d.indexer.chunk_rows import chunk_text
 from ctx42d.indexer.integrity import check_references
 from ctx42d.indexer.parsing import Parser
 from ctx42d.indexer.static import StaticTable
-from ctx42d.indexer.store import chunk_text
 from ctx42d.indexer.wire import FileToParse, Parse, ParsedChunk
 
 

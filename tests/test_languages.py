@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tree_sitter_language_pack import get_language
 
-from ctx42d.indexer.languages import LANGUAGES, language_of
+from ctx42d.indexer.language_table import LANGUAGES
+from ctx42d.indexer.languages import language_of
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 from index_kit import QUEUE, SELECTION, Clock, Index
 
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
+from ctx42d.indexer.chunk_rows import chunk_text
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.governor import Governor, NotNow
 from ctx42d.indexer.integrity import check_references
@@ -20,7 +21,6 @@ from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.pipeline import Pipeline, RootView
 from ctx42d.indexer.reconcile import compare
 from ctx42d.indexer.selection import Selector
-from ctx42d.indexer.store import chunk_text
 from ctx42d.indexer.verify import verify_root
 from ctx42d.indexer.wire import FileToParse, ParsedFile
 from ctx42d.indexer.worker_process import worker_command

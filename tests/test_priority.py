@@ -3,7 +3,7 @@
 import threading
 import time
 
-from ctx42d.indexer.worker_slot import PriorityLock
+from ctx42d.indexer.priority_lock import PriorityLock
 
 
 def test_urgent_requests_go_first() -> None:

@@ -41,7 +41,7 @@ def test_an_idle_daemon_is_alive_and_a_scan_is_something_that_moves(alive, tmp_p
     sources = tree(tmp_path / "tree", 6)
     assert alive.vitals.unwatched() == []
     alive.engine.roots.add(bytes(sources))
-    alive.engine.follow_roots()
+    alive.engine.live_roots.follow()
     assert alive.vitals.unwatched() == [str(sources)]
     alive.vitals.moved()
     alive.engine.wake_scan()
@@ -56,7 +56,7 @@ def test_a_root_that_is_away_is_not_waited_for(alive, tmp_path):
     sources = tree(tmp_path / "tree", 1)
     alive.engine.roots.add(bytes(sources))
     alive.engine.roots.set_note(1, "it is away")
-    alive.engine.follow_roots()
+    alive.engine.live_roots.follow()
     assert alive.vitals.unwatched() == []
 
 

@@ -143,6 +143,18 @@ def test_a_worker_that_greets_wrongly_is_not_used(governor: Governor, greeting: 
     slot.close()
 
 
+def test_a_worker_counts_by_its_name_before_it_has_greeted(governor: Governor, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(governor, "started", lambda slot, pid: told.append(f"started {slot.kind} {pid}"))
+    monkeypatch.setattr(governor, "gone", lambda pid: told.append(f"gone {pid}"))
+    slot = WorkerSlot("liar", liar("early"), SETTINGS, governor)
+    with pytest.raises(WorkerDied, match="exit code 7") as death:
+        slot.ensure()
+    pid = str(death.value).split()[1]
+    assert told == [f"started liar {pid}", f"gone {pid}"]
+    slot.close()
+
+
 def test_a_program_that_does_not_exist_is_a_worker_that_died(governor: Governor, tmp_path: Path) -> None:
     slot = WorkerSlot("liar", [str(tmp_path / "missing")], SETTINGS, governor)
     with pytest.raises(WorkerDied, match=r"could not be started: .*No such file"):
