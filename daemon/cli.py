@@ -113,6 +113,11 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         nobody_reads()
         return DONE
+    except MemoryError:
+        from ctx42d.daemon.want_of_memory import lack_in_words
+
+        notice(f"ctx42d: {': '.join(lack_in_words())}")
+        return FAILED
     except (KeyboardInterrupt, click.Abort):
         notice("interrupted")
         return INTERRUPTED

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ctx42d.daemon.finding import Finding
 from ctx42d.daemon.paths import Paths
 from ctx42d.daemon.service_manager import manager_here
 from ctx42d.daemon.unit_file import unit_name
+from ctx42d.daemon.want_of_memory import is_want_of_memory, lack_in_words
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 37, 0)
@@ -89,17 +91,9 @@ def check_sqlite() -> Finding:
 
 
 def check_model() -> Finding:
-    """Is the model bundle complete, with the right hashes? Asked in another process: we know nothing of models."""
-    command = [sys.executable, "-P", "-m", "ctx42d.indexer.export", "check"]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=MODEL_SECONDS, stdin=subprocess.DEVNULL)
-    except subprocess.TimeoutExpired:
-        return Finding("model", "error", f"no answer within {MODEL_SECONDS:g} s", "look at the machine's load and disk")
-    said = (done.stdout if done.returncode == 0 else done.stderr or done.stdout).decode("utf-8", "replace").strip()
-    last = said.splitlines()[-1] if said else ""
-    if done.returncode == 0:
-        return Finding("model", "ok", last or "the bundle is complete")
-    return Finding("model", "error", last or f"the check failed with code {done.returncode}", "install ctx42d again")
+    """Is the model bundle complete, with the right hashes? We know nothing of models: another process does."""
+    found = _asked_elsewhere("model", ["ctx42d.indexer.export", "check"], MODEL_SECONDS, os.environ)
+    return found if found.level == "ok" else replace(found, advice=found.advice or "install ctx42d again")
 
 
 def check_inotify(folder: Path) -> Finding:
@@ -156,19 +150,30 @@ def check_config(path: Path, environ: Mapping[str, str]) -> Finding:
         load(path, environ)
     except ConfigError as error:
         return Finding("config", "error", str(error), "correct it, or remove the setting")
-    command = [sys.executable, "-P", "-m", "ctx42d.daemon.service", "--check-config", str(path)]
+    command = ["ctx42d.daemon.service", "--check-config", str(path)]
+    found = _asked_elsewhere("config", command, CONFIG_SECONDS, environ)
+    if found.level == "ok":
+        return replace(found, text=str(path) if path.exists() else "defaults only")
+    its_own_advice = found.text.endswith("raise that limit")
+    return found if its_own_advice else replace(found, advice=found.advice or "correct it, or remove the setting")
+
+
+def _asked_elsewhere(name: str, module: list[str], seconds: float, environ: Mapping[str, str]) -> Finding:
+    """The last line that a module of ours says as a program; an advice only where it couldn't get that far."""
+    command = [sys.executable, "-P", "-m", *module]
     try:
         done = subprocess.run(
-            command, capture_output=True, timeout=CONFIG_SECONDS, stdin=subprocess.DEVNULL, env=dict(environ)
+            command, capture_output=True, timeout=seconds, stdin=subprocess.DEVNULL, env=dict(environ)
         )
     except subprocess.TimeoutExpired:
-        return Finding(
-            "config", "error", f"no answer within {CONFIG_SECONDS:g} s", "look at the machine's load and disk"
-        )
-    if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"code {done.returncode}"]
-        return Finding("config", "error", said[-1].removeprefix("ctx42d: "), "correct it, or remove the setting")
-    return Finding("config", "ok", str(path) if path.exists() else "defaults only")
+        return Finding(name, "error", f"no answer within {seconds:g} s", "look at the machine's load and disk")
+    said = (done.stdout if done.returncode == 0 else done.stderr or done.stdout).decode("utf-8", "replace").strip()
+    last = said.splitlines()[-1].removeprefix("ctx42d: ") if said else ""
+    if done.returncode == 0:
+        return Finding(name, "ok", last)
+    if is_want_of_memory(said):
+        return Finding(name, "error", *lack_in_words())
+    return Finding(name, "error", last or f"the check failed with code {done.returncode}")
 
 
 def check_private(paths: Paths) -> Finding:

@@ -18,6 +18,7 @@ from typing import IO
 from ctx42d.daemon.client import ClientError, DaemonClient, DaemonError, NoAnswer, NoDaemon, ProtocolError
 from ctx42d.daemon.installed import installed
 from ctx42d.daemon.start_turn import POLL_SECONDS, our_turn
+from ctx42d.daemon.want_of_memory import is_want_of_memory, lack_in_words
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -171,7 +172,10 @@ def _wait_until_it_answers(
 def last_words(returncode: int, said: IO[bytes]) -> str:
     """Return the last line that a daemon wrote before it left, or how it left if it said nothing."""
     said.seek(0)
-    lines = [line for line in said.read().decode("utf-8", "backslashreplace").splitlines() if line.strip()]
+    text = said.read().decode("utf-8", "backslashreplace")
+    if is_want_of_memory(text):
+        return f"the daemon did not start: {': '.join(lack_in_words())}"
+    lines = [line for line in text.splitlines() if line.strip()]
     if lines:
         return lines[-1].strip().removeprefix("ctx42d: ")
     how = f"was killed by signal {-returncode}" if returncode < 0 else f"left with exit code {returncode}"

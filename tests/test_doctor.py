@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +133,14 @@ def test_each_line_has_a_level_a_name_and_what_to_do(monkeypatch, capsys) -> Non
     assert (code, err) == (1, "")
     assert {line.split()[0] for line in out.splitlines()} <= {"ok", "warning", "error"}
     assert all(": " in line for line in out.splitlines() if not line.startswith("ok"))
+
+
+@pytest.mark.parametrize("check", ["check_model()", "check_config(Path('/none'), os.environ)"])
+def test_too_little_memory_is_named_as_what_it_is(check: str) -> None:
+    program = (
+        "import os, resource; from pathlib import Path; from ctx42d.daemon.doctor import check_config, check_model\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, (60 * 2**20, resource.RLIM_INFINITY)); found = {check}\n"
+        "print(f'{found.text}: {found.advice}')\n"
+    )
+    said = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout == "it needs more memory than the 60 MB that `ulimit -v` allows: raise that limit\n"
