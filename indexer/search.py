@@ -19,13 +19,15 @@ from ctx42d.indexer.filters import Filters, allowed
 from ctx42d.indexer.focus import focus
 from ctx42d.indexer.folding import Said, first_like
 from ctx42d.indexer.hits import Chosen, Hit, read_hits
-from ctx42d.indexer.question import Question, understand
+from ctx42d.indexer.named_languages import most_used, named, without
+from ctx42d.indexer.question import MOST_CHARS, Question, understand
 from ctx42d.indexer.ranking import Candidate, Ranked, forget, in_proportion, rank
 from ctx42d.indexer.roots import Root, touched
 from ctx42d.indexer.static import StaticTable
 from ctx42d.indexer.tiers import Scored, Tiers
 from ctx42d.indexer.vectors import VectorIndex
 
+LANGUAGE_SECONDS = 60.0  # which language most code is in is counted again: 3 ms for 2,000 files
 SPARE = 5  # hits read beyond those wanted: some may be folded
 CANDIDATE_COLUMNS = "c.id, c.file_id, f.relpath, f.language, c.symbol, c.kind, c.defines"
 
@@ -75,6 +77,7 @@ class Search:
         `hit` hears the ids of the files that a question hits, the best first.
         """
         self._database, self._tiers, self._hit = database, Tiers(database, vectors, table, services), hit
+        self._languages: dict[tuple[int, ...], tuple[float, frozenset[str]]] = {}
         self.last_asked = 0.0
 
     def ask(self, query: Query, roots: Mapping[int, Root]) -> Answer:
@@ -89,14 +92,15 @@ class Search:
 
     def find(self, query: Query, roots: Mapping[int, Root]) -> Found:
         """Return what the tiers found, before it is ranked."""
-        question = understand(query.text)
+        scopes = touched(query.filters.folder, roots)
+        question = understand(self._without_language(query, scopes))
         if not question.terms:
             return Found(question)
         question = replace(question, unheard_of=not all(map(self._tiers.table.knows, question.words)))
         may = allowed(self._database, query.filters, roots)
         if may.nothing:
             return Found(question, [], ["lexical", "static"])
-        models = dict.fromkeys(roots[root_id].model for root_id in touched(query.filters.folder, roots))
+        models = dict.fromkeys(roots[root_id].model for root_id in scopes)
         found = [("lexical", self._tiers.lexical(question, may)), ("static", self._tiers.static(question, may))]
         deep = self._tiers.deep(query.text, models, may, query.wait_deep_s)
         # Cosines of different models can't be compared: each list is measured by its own best and last one.
@@ -109,6 +113,20 @@ class Search:
         """Let go of the memory that questions brought in."""
         self._tiers.release()
         forget()
+
+    def _without_language(self, query: Query, root_ids: Iterable[int]) -> str:
+        """What is asked, without naming the language that it is asked about anyway."""
+        if not named(query.text[:MOST_CHARS]):
+            return query.text
+        if query.filters.language:
+            return without(query.text, (query.filters.language,))
+        now, asked = time.monotonic(), tuple(root_ids)
+        until, languages = self._languages.get(asked, (0.0, frozenset[str]()))
+        if until < now:
+            with self._database.reading() as connection:
+                languages = most_used(connection, asked)
+            self._languages = {asked: (now + LANGUAGE_SECONDS, languages)}
+        return without(query.text, languages)
 
     def _hits(self, ranked: Sequence[Ranked], k: int, roots: Mapping[int, Root]) -> list[Hit]:
         """The best that say different things; each names those that say the same again."""

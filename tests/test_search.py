@@ -125,6 +125,12 @@ def test_only_files_that_changed_since_a_moment_answer(library: Library) -> None
     assert "src/parse.go" not in library.found("request", changed_since_s=1001.0)
 
 
+def test_the_language_of_all_code_says_nothing_about_what_is_looked_for(library: Library) -> None:
+    library.add("src/python.py", "def find_python():\n    return python\n")
+    assert library.found("open a connection in python")[0] == "src/http/pool.py"
+    assert library.found("python")[0] == "src/python.py"
+
+
 def test_a_copy_is_folded_into_the_better_hit_and_named_there(library: Library) -> None:
     library.add("vendor/http/pool.py", FILES["src/http/pool.py"].replace("host, port)", "host,  port)"))
     hits = library.ask("open_connection").hits
