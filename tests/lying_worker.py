@@ -18,6 +18,11 @@ DIMS = 32
 ROW = b"\x01" * DIMS + struct.pack("<f", 1.0)
 
 
+def liar(greeting: str = "honest") -> list[str]:
+    """Return the command line of one."""
+    return [sys.executable, "-P", __file__, greeting]
+
+
 def send(data: bytes) -> None:
     """Write all of it."""
     sys.stdout.buffer.write(data)

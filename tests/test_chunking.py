@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+from code_sample import PYTHON
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,32 +39,6 @@ def check_tiles(text, chunks, max_chars):
 
 def outline(chunks):
     return [(c.start_line, c.end_line, c.symbol, c.kind) for c in chunks]
-
-
-PYTHON = '''import os
-
-TIMEOUT = 3
-
-
-# Talks to the server.
-@final
-class Client:
-    """Docs."""
-
-    def __init__(self, url):
-        self.url = url
-        self.session = make_session(url, retries=3)
-
-    # Says hello.
-    @cached
-    def send(self, message):
-        """Send a message."""
-        return self.session.post(self.url, message)
-
-
-async def main():
-    await Client(os.environ["URL"]).send("hello, how are you today?")
-'''
 
 
 def test_python_keeps_comments_and_decorators_with_their_definition():

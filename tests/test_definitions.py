@@ -1,6 +1,7 @@
 """What counts as a definition, language by language: symbols, kinds and lines of small hand-written samples."""
 
 import pytest
+from code_sample import PYTHON
 from tree_sitter import Query
 from tree_sitter_language_pack import get_language
 
@@ -175,32 +176,6 @@ function helper(array $items)
     return array_filter($items, 'is_numeric');
 }
 """
-
-PYTHON = '''\
-import os
-
-TIMEOUT = 3
-
-
-# Talks to the server.
-@final
-class Client:
-    """Docs."""
-
-    def __init__(self, url):
-        self.url = url
-        self.session = make_session(url, retries=3)
-
-    # Says hello.
-    @cached
-    def send(self, message):
-        """Send a message."""
-        return self.session.post(self.url, message)
-
-
-async def main():
-    await Client(os.environ["URL"]).send("hello, how are you today?")
-'''
 
 RUBY = """\
 require 'set'

@@ -3,7 +3,6 @@
 import os
 import shutil
 import sqlite3
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from index_kit import QUEUE, SELECTION, Clock, Index
+from lying_worker import liar
 
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.indexer.chunk_rows import chunk_text
@@ -28,7 +28,6 @@ from ctx42d.indexer.worker_slot import BrokenBundle, WorkerSettings
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.manager import MemoryManager
 
-LIAR = Path(__file__).with_name("lying_worker.py")
 WORKERS = WorkerSettings(
     parse_workers=2,
     start_timeout_seconds=60.0,
@@ -36,10 +35,6 @@ WORKERS = WorkerSettings(
     restart_delay_ms=1,
     restart_max_delay_ms=5,
 )
-
-
-def liar(greeting: str = "honest") -> list[str]:
-    return [sys.executable, "-P", str(LIAR), greeting]
 
 
 REAL = worker_command(DEFAULT_BUNDLE, 1)

@@ -1,13 +1,13 @@
 """Two models below one ceiling: whose turn it is in the deep tier, and which questions are answered by which."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from index_kit import Clock, Index, index, parsed
+from lying_worker import liar
 
 from ctx42d.indexer.deepen import TURN_SECONDS, Deepener
 from ctx42d.indexer.embedding import EmbeddingService
@@ -20,7 +20,6 @@ from ctx42d.memory.manager import MemoryManager
 from ctx42d.memory.probe import Probe
 from ctx42d.memory.profiles import MB
 
-LIAR = [sys.executable, "-P", str(Path(__file__).with_name("lying_worker.py")), "honest"]
 SETTINGS = WorkerSettings(start_timeout_seconds=60.0, restart_delay_ms=1, restart_max_delay_ms=5)
 OTHER = "0123456789abcdef"
 TEXTS = 100
@@ -33,7 +32,7 @@ def services() -> Iterator[dict[str, EmbeddingService]]:
     governor = Governor(manager, SETTINGS)
     roles = {OWN: "embedder", OTHER: "embedder:other"}
     made = {
-        model: EmbeddingService(governor=governor, worker=SETTINGS, command=LIAR, role=role)
+        model: EmbeddingService(governor=governor, worker=SETTINGS, command=liar(), role=role)
         for model, role in roles.items()
     }
     try:

@@ -1,14 +1,13 @@
 """Workers that crash, hang and lie: each time one exception that says what happened, and the next request is served."""
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lying_worker import DIMS
+from lying_worker import DIMS, liar
 
 from ctx42d.indexer import wire
 from ctx42d.indexer.embedding import EmbeddingFailed, EmbeddingService
@@ -20,7 +19,6 @@ from ctx42d.indexer.worker_slot import BrokenBundle, WorkerRefusal, WorkerSettin
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.manager import MemoryManager
 
-LIAR = Path(__file__).with_name("lying_worker.py")
 SETTINGS = WorkerSettings(
     parse_workers=1,
     start_timeout_seconds=30.0,
@@ -31,10 +29,6 @@ SETTINGS = WorkerSettings(
 IMPATIENT = WorkerSettings(
     start_timeout_seconds=1.0, request_timeout_seconds=1.0, restart_delay_ms=1, restart_max_delay_ms=5
 )
-
-
-def liar(greeting: str = "honest") -> list[str]:
-    return [sys.executable, "-P", str(LIAR), greeting]
 
 
 def embed(*texts: str) -> wire.Embed:
