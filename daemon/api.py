@@ -52,12 +52,16 @@ class Hit(Lines):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hits, best first. `tiers` took part; `coverage` (0..1 by tier) says how much of the trees they knew."""
+    """Hits, best first. `tiers` took part; `coverage` (0..1 by tier) says how much of the trees they knew.
+
+    `relevant`: something seems to be about the question. If not, hits only have a rare word of it.
+    """
 
     hits: tuple[Hit, ...]
     tiers: tuple[str, ...]
     coverage: Mapping[str, float]
     took_ms: float
+    relevant: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +148,8 @@ class Connection:
         filters = {"query": question, "k": k, "lang": lang, "path": path, "kind": kind, **folders}
         waits = {"wait_fresh_s": wait_fresh_s or None, "wait_deep_ms": wait_deep_ms}
         answer = self._ask("search", filters | waits, PATIENCE_S + wait_fresh_s)
-        return Answer(_hits(answer["hits"]), tuple(answer["tiers"]), answer["coverage"], answer["took_ms"])
+        hits, relevant = _hits(answer["hits"]), answer.get("relevant", True)
+        return Answer(hits, tuple(answer["tiers"]), answer["coverage"], answer["took_ms"], relevant)
 
     def related(
         self, file: str | Path, start_line: int, end_line: int | None = None, *, k: int | None = None

@@ -58,6 +58,14 @@ def coverage_sentence(coverage: Mapping[str, float]) -> str | None:
     return f"Not everything is searchable yet: {shares_text(coverage)}."
 
 
+def relevance_sentence(answer: Mapping[str, Any]) -> str | None:
+    """Return that nothing is an answer, if so."""
+    if answer.get("relevant", True):
+        return None
+    only = ": these only have a rare word of it." if answer["hits"] else "."
+    return f"Nothing in the index seems to be about this{only}"
+
+
 def shares_text(coverage: Mapping[str, float] | float) -> str:
     """Return "lexical 100 %, deep 34 %", or one percentage where there is one."""
     if isinstance(coverage, Mapping):

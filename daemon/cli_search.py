@@ -13,7 +13,7 @@ from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_options import Moment, Seconds
 from ctx42d.daemon.cli_output import emit, emit_json, notice
-from ctx42d.daemon.cli_render import coverage_sentence, hit_lines
+from ctx42d.daemon.cli_render import coverage_sentence, hit_lines, relevance_sentence
 
 PATIENCE_SECONDS = 30.0  # on top of what the question itself may wait for
 
@@ -63,10 +63,12 @@ def print_hits(params: dict[str, Any], *, as_json: bool = False) -> None:
     if as_json:
         emit_json(answer)
         return
+    if sentence := relevance_sentence(answer):
+        notice(sentence)
+    elif not answer["hits"]:
+        notice("No hits.")
     for hit in answer["hits"]:
         for line in hit_lines(hit, from_here(hit["path"])):
             emit(line)
-    if not answer["hits"]:
-        notice("No hits.")
     if sys.stderr.isatty() and (sentence := coverage_sentence(answer.get("coverage", {}))):
         notice(sentence)

@@ -16,6 +16,7 @@ import msgspec
 from ctx42d.daemon import mcp_answers as answers
 from ctx42d.daemon import mcp_inputs as inputs
 from ctx42d.daemon import mcp_text as text
+from ctx42d.daemon.cli_render import relevance_sentence
 from ctx42d.daemon.client import TIMED_OUT, ClientError, DaemonError
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.mcp_places import Ambiguous, absolute
@@ -115,8 +116,12 @@ def _page(
         "stale": answers.stale_among(shown),
         "coverage": coverage,
         "tiers": found.get("tiers", []),
-        "notes": [*answers.notes_on(shown, coverage), *_notes(daemon, shown)],
+        "notes": [*answers.notes_on(shown, coverage), *_not_relevant(found), *_notes(daemon, shown)],
     }
+
+
+def _not_relevant(found: Mapping[str, Any]) -> list[str]:
+    return [sentence] if (sentence := relevance_sentence(found)) else []
 
 
 def _find_implementations(daemon: Daemon, wanted: inputs.FindImplementations) -> dict[str, Any]:

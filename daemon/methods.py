@@ -174,6 +174,7 @@ class Methods:
             "coverage": self._status.coverage(),
             "tiers": answer.tiers,
             **({"models": models} if len(models) > 1 else {}),
+            **({} if answer.relevant else {"relevant": False}),
             "hits": [hit_answer(hit, explain=params.explain) for hit in hits],
         }
 

@@ -26,4 +26,4 @@ def ask_first(search: Search, query: Query, first: Root | None, roots: Mapping[i
         return own
     rest = search.ask(replace(query, k=query.k - len(own.hits)), others)
     tiers = list(dict.fromkeys([*own.tiers, *rest.tiers]))
-    return Answer(own.hits + rest.hits, tiers, {**rest.models, **own.models})
+    return Answer(own.hits + rest.hits, tiers, {**rest.models, **own.models}, own.relevant or rest.relevant)

@@ -22,6 +22,7 @@ from ctx42d.indexer.hits import Chosen, Hit, read_hits
 from ctx42d.indexer.named_languages import most_used, named, without
 from ctx42d.indexer.question import MOST_CHARS, Question, understand
 from ctx42d.indexer.ranking import Candidate, Ranked, forget, in_proportion, rank
+from ctx42d.indexer.relevance import FLOOR
 from ctx42d.indexer.roots import Root, touched
 from ctx42d.indexer.static import StaticTable
 from ctx42d.indexer.tiers import Scored, Tiers
@@ -44,21 +45,26 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hits, best first, and the tiers that took part; of each model that read what was asked, whether it took part."""
+    """Hits, best first, and the tiers that took part; of each model that read what was asked, whether it took part.
+
+    `relevant`: something in the index seems to be about the question. If not, hits only have a rare word of it.
+    """
 
     hits: list[Hit]
     tiers: list[str]
     models: dict[str, bool] = field(default_factory=dict)
+    relevant: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the tiers found: the question taken apart, the candidates, tiers and models as in `Answer`."""
+    """What the tiers found: the question taken apart, the candidates, and the rest as in `Answer`."""
 
     question: Question
     candidates: list[Candidate] = field(default_factory=list)
     tiers: list[str] = field(default_factory=list)
     models: dict[str, bool] = field(default_factory=dict)
+    relevant: bool = True
 
 
 class Search:
@@ -88,7 +94,7 @@ class Search:
         self._hit(best.candidate.file_id for best in ranked[: query.k])
         hits = self._hits(ranked, query.k, roots)
         shown = [replace(hit, focus=focus(found.question, hit.text)) for hit in hits]
-        return Answer(shown, found.tiers, found.models)
+        return Answer(shown, found.tiers, found.models, found.relevant)
 
     def find(self, query: Query, roots: Mapping[int, Root]) -> Found:
         """Return what the tiers found, before it is ranked."""
@@ -101,13 +107,17 @@ class Search:
         if may.nothing:
             return Found(question, [], ["lexical", "static"])
         models = dict.fromkeys(roots[root_id].model for root_id in scopes)
-        found = [("lexical", self._tiers.lexical(question, may)), ("static", self._tiers.static(question, may))]
+        lexical, static = self._tiers.lexical(question, may), self._tiers.static(question, may)
+        found = [("lexical", lexical), ("static", static)]
         deep = self._tiers.deep(query.text, models, may, query.wait_deep_s)
         # Cosines of different models can't be compared: each list is measured by its own best and last one.
         found += [("deep", scored) for scored in deep.values() if scored is not None]
         tiers = list(dict.fromkeys(tier for tier, _ in found))
         took_part = {model: scored is not None for model, scored in deep.items()}
-        return Found(question, self._candidates(found), tiers, took_part)
+        relevant = self._tiers.relevance(question, static[0][1] if static else 0.0) >= FLOOR
+        if not relevant:
+            found = [("lexical", self._tiers.with_rare_word(question, lexical))]
+        return Found(question, self._candidates(found), tiers, took_part, relevant)
 
     def release(self) -> None:
         """Let go of the memory that questions brought in."""

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.filters import Allowed
-from ctx42d.indexer.question import Question, full_text_query
+from ctx42d.indexer.question import MOST_TERMS, Question, full_text_query
 from ctx42d.indexer.question_vectors import question_vectors
+from ctx42d.indexer.relevance import FEW, relevance
 from ctx42d.indexer.static import StaticTable
 from ctx42d.indexer.vectors import VectorIndex
 
@@ -80,6 +81,20 @@ class Tiers:
                 "deep", vector, CANDIDATES, allowed.files, model, chunks=allowed.chunks
             )
         return found
+
+    def relevance(self, question: Question, nearest: float) -> float:
+        """How much of an answer there may be to a question whose nearest chunk has this cosine."""
+        with self._database.reading() as connection:
+            count = self._vectors.chunks
+            return relevance(nearest, question.terms, count, lambda term: self._frequency(connection, term))
+
+    def with_rare_word(self, question: Question, found: Scored) -> Scored:
+        """Those of the chunks found that have a word of the question which few chunks have."""
+        with self._database.reading() as connection:
+            rare = [term for term in question.terms if 0 < self._frequency(connection, term) <= FEW]
+            match = " OR ".join(f'"{term}"' for term in rare[:MOST_TERMS])
+            having = {row[0] for row in connection.execute(FIND, (match, -1))} if match else set()
+        return [(chunk_id, score) for chunk_id, score in found if chunk_id in having]
 
     def release(self) -> None:
         """Let go of the memory that questions brought in."""

@@ -131,6 +131,21 @@ def test_the_language_of_all_code_says_nothing_about_what_is_looked_for(library:
     assert library.found("python")[0] == "src/python.py"
 
 
+def test_nothing_relevant_is_said_and_not_padded(library: Library) -> None:
+    answer = library.ask("how long should I roast a chicken with rosemary")
+    assert not answer.relevant
+    assert not answer.hits
+    assert library.ask("send a request").relevant
+
+
+def test_a_word_that_one_file_has_is_found_whatever_else_is_asked(library: Library) -> None:
+    library.add("src/zz.py", "def spatchcock():\n    pass\n")
+    answer = library.ask("how long should I roast a spatchcock chicken with rosemary and thyme")
+    assert not answer.relevant
+    assert [hit.relpath for hit in answer.hits] == [b"src/zz.py"]
+    assert library.ask("spatchcock").relevant
+
+
 def test_a_copy_is_folded_into_the_better_hit_and_named_there(library: Library) -> None:
     library.add("vendor/http/pool.py", FILES["src/http/pool.py"].replace("host, port)", "host,  port)"))
     hits = library.ask("open_connection").hits
