@@ -59,15 +59,19 @@ class Home:
 
     def __call__(self, *arguments: str | bytes | Path, within_s: float = LONG_S, cwd: str | Path = "/") -> Said:
         """Run one command to its end."""
-        done = subprocess.run(
-            [*PROGRAM, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=self.environ,
-            cwd=cwd,
-            timeout=within_s,
-            preexec_fn=obey_permissions if self.mortal else None,
-        )
+        try:
+            done = subprocess.run(
+                [*PROGRAM, *arguments],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=self.environ,
+                cwd=cwd,
+                timeout=within_s,
+                preexec_fn=obey_permissions if self.mortal else None,
+            )
+        except subprocess.TimeoutExpired as late:
+            late.add_note(f"said {late.stdout!r}, {late.stderr!r}; the daemon's log ends with:\n{self.log[-2000:]}")
+            raise
         said = Said(done.returncode, *(os.fsdecode(stream) for stream in (done.stdout, done.stderr)))
         assert "Traceback" not in said.err
         return said

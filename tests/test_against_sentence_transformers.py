@@ -15,11 +15,11 @@ COMMAND = [sys.executable, "-P", ROOT / "bench" / "against_sentence_transformers
 @needs_model
 @pytest.mark.skipif(not TORCH_PYTHON, reason="neither here nor in CTX42D_TORCH_PYTHON is sentence-transformers")
 def test_a_short_paired_run_compares_the_same_work() -> None:
-    options = ["--texts", "20", "--pairs", "1", "--json", "--torch-python", TORCH_PYTHON, "--model", MINILM]
+    options = ["--texts", "8", "--pairs", "1", "--json", "--torch-python", TORCH_PYTHON, "--model", MINILM]
     done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["texts"] == 20
+    assert found["texts"] == 8
     for side, figures in found["sides"].items():
         assert min(figures.values()) > 0, side  # the worker's processor time is counted too
         assert figures["cpu_s"] > 0.1, side

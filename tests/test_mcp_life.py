@@ -166,7 +166,7 @@ def test_every_wait_ends_before_clients_give_up() -> None:
 
 @pytest.mark.timeout(300)  # twenty times a second and a half of processor time
 def test_twenty_clients_share_one_daemon_and_one_worker(tmp_path: Path) -> None:
-    with service(tmp_path / "h") as home:  # with the deep tier: its worker is the large one
+    with service(tmp_path / "h", "[worker]\nidle_seconds = 3.0\n") as home:  # with the deep tier: the large worker
         home.ok("up", agent_tree(tmp_path / "tree"))
         home.ok("down")
         wires = [Wire(home) for _ in range(20)]
@@ -180,7 +180,7 @@ def test_twenty_clients_share_one_daemon_and_one_worker(tmp_path: Path) -> None:
             assert len(servers & set(processes)) == 20
             assert sum("ctx42d.daemon.service" in line for line in processes.values()) == 1, processes
             assert len(home.workers("embedder")) <= 1
-            wait_until(lambda: len(home.processes().keys() - servers) <= 2, 90)  # parsers of its start leave after 60 s
+            wait_until(lambda: len(home.processes().keys() - servers) <= 2)  # parsers of its start leave when idle
         finally:
             for wire in wires:
                 wire.close()

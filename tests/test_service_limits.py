@@ -87,7 +87,7 @@ def test_in_a_control_group_the_ceiling_is_its_limit_and_its_last_memory_is_left
 ) -> None:
     ours = group(400)
     with service(tmp_path / "home", environ={"MEMORY_PROFILE": "conservative"}) as home:
-        up = ours.up(home, tree(tmp_path / "tree", 200, functions=6))
+        up = ours.up(home, tree(tmp_path / "tree", 120, functions=4))
         assert (up.communicate(timeout=60)[1].count(b"Error"), up.returncode) == (0, 0)
         status = home.ask("status")
         assert status["notes"] == ["memory ceiling 400 MB instead of 6144: the container allows no more"]

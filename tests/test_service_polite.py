@@ -12,7 +12,7 @@ from service_kit import service, tree, wait_until
 
 from ctx42d.indexer.starving import process_seconds
 
-PERCENT, BATCH, TEXTS = 20, 8, 32
+PERCENT, BATCH, TEXTS = 40, 8, 32
 SETTINGS = f"[deep]\nnice = 7\nbusy_above_percent = 1\nbusy_cpu_percent = {PERCENT}\n[memory]\nbatch_size = {BATCH}\n"
 PATIENCE_S = 110.0
 

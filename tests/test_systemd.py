@@ -47,7 +47,7 @@ def test_install_takes_over_from_a_daemon_that_ran_without_it_and_uninstall_leav
     status = user.ask("status")
     assert status["memory"]["limit_mb"] == limit_mb, "auto took the unit's limit for the machine"
     assert shown["memory_high_mb"] == limit_mb + 64
-    assert (status["state"], status["watch"]["watched_folders"] > 0) == ("idle", True), "ready before it watched"
+    assert status["watch"]["watched_folders"] > 0, "ready before it watched"
     wait_until(lambda: user.shown("StatusText") == "watching 1 folder, 5 files, all fresh")
     write(user.folder / "src" / "new.py", module("gyroscope"))
     user.sync()
