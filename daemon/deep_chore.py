@@ -83,6 +83,9 @@ class DeepChore:
         delay_s = self._engine.deep_budget.delay_s()
         if delay_s and self._engine.models.waiting():
             self._come_back(delay_s)
+        elif delay_s:  # what waited may be gone meanwhile: it is left to nobody
+            self._engine.store.collect_unembedded()
+            self._engine.progressed()
         return delay_s > 0
 
     def _stop(self) -> bool:
