@@ -40,7 +40,7 @@ def test_a_text_that_is_gone_before_its_turn_is_waited_for_by_nobody(engine: Eng
     write(tree / "empty.py", "")
     late = write(tree / "late.py", module("barograph"))
     engine.roots.add(bytes(tree))
-    engine.follow_roots()
+    engine.live_roots.follow()
     engine.wake_scan()
     wait_until(lambda: status.progress()["searchable"] and status.progress()["deep_total"] == 1)
     late.unlink()
