@@ -175,6 +175,11 @@ def stale_among(hits: Sequence[Mapping[str, Any]]) -> int:
     return sum(not hit["fresh"] for hit in hits)
 
 
+def in_context(hit: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a hit with the lines around those that matter in place of its own, where they were asked for."""
+    return {**hit, **hit.get("context", {})}
+
+
 def only_lines(hit: Mapping[str, Any]) -> dict[str, Any]:
     """Return a hit with no more text than the lines it names, where it names some."""
     text = hit["text"].split("\n")

@@ -48,6 +48,16 @@ class SearchCode(Inputs, frozen=True):
     root: Folder = ""
     language: Language = ""
     path: Annotated[str, Meta(description="Only files whose path matches this glob, such as `src/**/*.py`.")] = ""
+    kind: Annotated[str, Meta(description="Only definitions of this kind, such as function, method or class.")] = ""
+    changed_since: Annotated[
+        str, Meta(max_length=60, description="Only files changed since: 90s, 10m, 2h, 3d, today, or an ISO 8601 time.")
+    ] = ""
+    context: Annotated[
+        Annotated[int, Meta(ge=0, le=1000)] | None,
+        Meta(
+            description="Show the lines that matter and so many around them (default: the whole function or section)."
+        ),
+    ] = None
     wait_fresh_s: Annotated[
         float, Meta(ge=0, le=30, description="Wait so many seconds at most until pending changes are searchable.")
     ] = 2.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -20,8 +21,10 @@ from ctx42d.daemon.cli_render import relevance_sentence
 from ctx42d.daemon.client import TIMED_OUT, ClientError, DaemonError
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.mcp_places import Ambiguous, absolute
+from ctx42d.daemon.since import moment
 
 ANSWER_SECONDS = 25.0
+MOST_HITS = 1000  # that the daemon gives
 NO_ROOTS = "No folder is indexed yet: `ctx42d up FOLDER` adds one."
 
 
@@ -75,15 +78,19 @@ def roots(daemon: Daemon) -> list[dict[str, Any]]:
 
 
 def _search_code(daemon: Daemon, wanted: inputs.SearchCode) -> dict[str, Any]:
+    k = wanted.offset + wanted.limit + 1
     params = {
         "query": wanted.query,
-        "k": wanted.offset + wanted.limit + 1,
+        # Hits that overlap once they have their context become one: so many more still fill the page.
+        "k": k if wanted.context is None else min(2 * k, MOST_HITS),
         "wait_fresh_s": wanted.wait_fresh_s,
         "near": _here(),
-        **_given(root=_folder(daemon, wanted.root), lang=wanted.language, path=wanted.path),
+        **_given(root=_folder(daemon, wanted.root), lang=wanted.language, path=wanted.path, kind=wanted.kind),
+        **({"changed_since": _moment(wanted.changed_since)} if wanted.changed_since else {}),
+        **({} if wanted.context is None else {"context": wanted.context}),
     }
     found = daemon.ask("search", params, timeout=ANSWER_SECONDS + wanted.wait_fresh_s)
-    return _page(daemon, found["hits"], wanted, found)
+    return _page(daemon, [answers.in_context(hit) for hit in found["hits"]], wanted, found)
 
 
 def _find_related_code(daemon: Daemon, wanted: inputs.FindRelatedCode) -> dict[str, Any]:
@@ -200,6 +207,14 @@ def _wait(daemon: Daemon, path: str, seconds: float) -> str | None:
 
 def _notes(daemon: Daemon, found: list[Any]) -> list[str]:
     return [*daemon.notes, *([] if found or roots(daemon) else [NO_ROOTS])]
+
+
+def _moment(typed: str) -> float:
+    """Seconds since 1970. Raises ToolError."""
+    try:
+        return moment(typed, datetime.now().astimezone()).timestamp()
+    except ValueError as error:
+        raise ToolError(f"search_code: changed_since: {error}") from None
 
 
 def _given(**filters: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from itertools import count
 
+from ctx42d.indexer import definitions
 from ctx42d.indexer.passages import full_text, path_tokens, vectors_name
 from ctx42d.indexer.vectors import Delta
 from ctx42d.indexer.wire import ParsedChunk
@@ -54,6 +55,7 @@ class ChunkRows:
             self._delta.added.append((chunk_id, vector_id, file_id))
         self._connection.executemany(INSERT_CHUNK, chunks)
         self._connection.executemany(INSERT_FULL_TEXT, texts)
+        definitions.add(self._connection, [(row[0], row[7]) for row in chunks])
 
     def _vector_ids(self, pieces: Sequence[ParsedChunk], wanted_at: float, model: str) -> list[int]:
         """Where the vectors of chunks are: those of a text that was there before, or new ones."""
@@ -105,6 +107,7 @@ class ChunkRows:
             f" AND id IN (SELECT vector_id FROM chunks WHERE {AMONG.replace('?', '?3')})",
             (now, now - WANTED_WITHIN_S, wanted),
         )
+        definitions.drop(self._connection, [(number, names) for number, _, names, _ in rows])
         self._connection.execute(f"DELETE FROM chunks WHERE {AMONG}", (wanted,))  # noqa: S608 a constant
         self._delta.removed.extend(ids)
 

@@ -32,6 +32,10 @@ REFERENCES = {
     ),
     "chunks without full text": "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT id FROM chunks_fts_docsize)",
     "full text without its chunk": "SELECT count(*) FROM chunks_fts_docsize WHERE id NOT IN (SELECT id FROM chunks)",
+    "defined names without their chunk": "SELECT count(*) FROM definitions WHERE chunk_id NOT IN (SELECT id FROM chunks)",
+    "chunks whose names are not looked up": (
+        "SELECT count(*) FROM chunks WHERE defines <> '' AND id NOT IN (SELECT chunk_id FROM definitions)"
+    ),
     "files with chunks that are missing or there twice": (
         "SELECT count(*) FROM files WHERE chunks <> (SELECT count(*) FROM chunks WHERE file_id = files.id)"
     ),

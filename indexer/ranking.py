@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from ctx42d.indexer.question import Question, flat
 from ctx42d.indexer.stems import stem
@@ -35,6 +36,7 @@ FURTHER_HIT = 0.4
 BEHIND_TESTS = 0.3
 BEHIND_DOCS = 0.3
 
+_PARTS = re.compile(r"\w+").findall
 _TEST_PATH = re.compile(
     r"(^|/)(tests?|testing|specs?|__tests__|fixtures?|mocks?)(/|$)|(^|[/_.-])(test|spec)s?([_.-]|$)|Tests?\.\w+$"
 )
@@ -57,13 +59,44 @@ class Candidate:
     strengths: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """A candidate with its score and the share that each signal has in it."""
+class Signals(NamedTuple):
+    """What the signals make of a candidate: the sum of its tiers, factors on that, and one on all of it (`behind`)."""
+
+    base: float
+    definition: float
+    symbol: float
+    path: float
+    behind: float
+
+    @property
+    def score(self) -> float:
+        """What they come to."""
+        return self.base * (1 + self.definition + self.symbol + self.path) * self.behind
+
+
+class Ranked(NamedTuple):
+    """A candidate with its score. `support`: what its file's hits add; `before`: how many of them are better."""
 
     candidate: Candidate
     score: float
-    shares: dict[str, float] = field(default_factory=dict)
+    signals: Signals
+    weights: Mapping[str, float]
+    support: float
+    before: int
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share that each signal has in the score. Of few candidates anybody wants to know them."""
+        base, definition, symbol, path, behind = self.signals
+        shares = {tier: self.weights[tier] * strength for tier, strength in self.candidate.strengths.items()}
+        factors = {"definition": definition, "symbol": symbol, "path": path}
+        shares |= {name: base * factor for name, factor in factors.items() if factor}
+        if behind < 1:
+            shares["behind"] = sum(shares.values()) * (behind - 1)
+        shares["file"] = self.support
+        if self.before:
+            shares["further"] = (self.signals.score + self.support) * (FURTHER_HIT**self.before - 1)
+        return shares
 
 
 def in_proportion(tier: str, scored: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
@@ -81,8 +114,15 @@ def in_proportion(tier: str, scored: Sequence[tuple[int, float]]) -> list[tuple[
 
 def rank(question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
     """Return the candidates, best first; ties in the order of chunk ids."""
-    scored = [_score(question, candidate) for candidate in candidates]
-    return _in_order(_further_hits_behind(_in_order(_with_file_support(scored))))
+    weights = {**TIER_WEIGHTS, "lexical": TIER_WEIGHTS["lexical"] * (EXACT if question.unheard_of else 1.0)}
+    named = _named(question)
+    signals = [_signals(question, named, weights, candidate) for candidate in candidates]
+    supports = _file_support(candidates, [one.score for one in signals])
+    found = [
+        Ranked(candidate, one.score + support, one, weights, support, 0)
+        for candidate, one, support in zip(candidates, signals, supports, strict=True)
+    ]
+    return _in_order(_further_hits_behind(_in_order(found)))
 
 
 def is_aside(kind: str, relpath: str) -> bool:
@@ -93,44 +133,34 @@ def is_aside(kind: str, relpath: str) -> bool:
 def forget() -> None:
     """Let go of the names remembered; they are split again when they come up."""
     _stems.cache_clear()
+    _path_says.cache_clear()
 
 
 def _in_order(found: Sequence[Ranked]) -> list[Ranked]:
     return sorted(found, key=lambda ranked: (-ranked.score, ranked.candidate.chunk_id))
 
 
-def _score(question: Question, candidate: Candidate) -> Ranked:
-    exact = EXACT if question.unheard_of else 1.0
-    weights = {**TIER_WEIGHTS, "lexical": TIER_WEIGHTS["lexical"] * exact}
-    shares = {tier: weights[tier] * strength for tier, strength in candidate.strengths.items()}
-    base = sum(shares.values())
-    factors = {
-        "definition": DEFINITION * _defines(question, candidate),
-        "symbol": _symbol(question, candidate.symbol),
-        "path": _path(question, candidate.relpath),
-    }
-    shares |= {name: base * factor for name, factor in factors.items() if factor}
-    score = sum(shares.values())
-    behind = _behind(question, candidate)
-    if behind < 1:
-        shares["behind"] = score * (behind - 1)
-    return Ranked(candidate, score * behind, shares)
+def _signals(question: Question, named: frozenset[str], weights: Mapping[str, float], candidate: Candidate) -> Signals:
+    path = _path_says(candidate.relpath)
+    base = sum([weights[tier] * strength for tier, strength in candidate.strengths.items()])
+    definition = DEFINITION * _defines(named, candidate)
+    behind = _behind(question, candidate, path)
+    return Signals(base, definition, _symbol(question, candidate.symbol), _path(question, path), behind)
 
 
-def _defines(question: Question, candidate: Candidate) -> float:
-    """Whether the chunk defines something that the question names.
+def _named(question: Question) -> frozenset[str]:
+    """What the question names.
 
     In a sentence only what looks like an identifier is a name: "get", "check" or "list" define something in every file.
     """
-    if candidate.kind == "section":
+    return question.names if len(question.text.split()) <= FEW_WORDS else question.identifiers
+
+
+def _defines(named: frozenset[str], candidate: Candidate) -> float:
+    """Whether the chunk defines something that the question names."""
+    if not named or candidate.kind == "section":
         return 0.0
-    named = question.names if len(question.text.split()) <= FEW_WORDS else question.identifiers
     return 1.0 if any(flat(name) in named for name in candidate.defines) else 0.0
-
-
-@lru_cache(maxsize=8192)  # the same names come up again and again: splitting them was two thirds of a ranking
-def _stems(name: str) -> frozenset[str]:
-    return frozenset(stem(word) for part in re.split(r"\W+", name) if part for word in identifier_words(part))
 
 
 def _symbol(question: Question, symbol: str) -> float:
@@ -139,32 +169,52 @@ def _symbol(question: Question, symbol: str) -> float:
     return said * (SYMBOL_COVERS / len(question.stems) + SYMBOL_COVERED / len(stems)) if said else 0.0
 
 
-def _path(question: Question, relpath: str) -> float:
-    folder, _, name = relpath.rpartition("/")
-    stems = _stems(name.split(".")[0])
-    matched = len(stems & question.says) / len(stems) if stems else 0.0
-    return PATH_STEM * matched + PATH_FOLDER * min(len(_stems(folder) & question.stems), MOST_FOLDER_WORDS)
+def _path(question: Question, says: _PathSays) -> float:
+    matched = len(says.name & question.says) / len(says.name) if says.name else 0.0
+    return PATH_STEM * matched + PATH_FOLDER * min(len(says.folder & question.stems), MOST_FOLDER_WORDS)
 
 
-def _behind(question: Question, candidate: Candidate) -> float:
+def _behind(question: Question, candidate: Candidate, path: _PathSays) -> float:
     if question.unheard_of and len(question.words) <= FEW_WORDS and "lexical" in candidate.strengths:
         return 1.0  # it has the word that was asked for: what only resembles it isn't more of an answer
-    if not question.about_tests and _TEST_PATH.search(candidate.relpath):
+    if path.is_test and not question.about_tests:
         return BEHIND_TESTS
-    is_docs = candidate.kind == "section" or _DOCS_PATH.search(candidate.relpath)
+    is_docs = path.is_docs or candidate.kind == "section"
     return BEHIND_DOCS if is_docs and not question.about_docs else 1.0
 
 
-def _with_file_support(scored: Sequence[Ranked]) -> list[Ranked]:
+class _PathSays(NamedTuple):
+    """What a path says: the stems of its file name and of its folders, and whether code of the product lies there."""
+
+    name: frozenset[str]
+    folder: frozenset[str]
+    is_test: bool
+    is_docs: bool
+
+
+# The same names come up again and again: splitting them was two thirds of a ranking, looking at paths half of the rest.
+@lru_cache(maxsize=8192)
+def _path_says(relpath: str) -> _PathSays:
+    folder, _, name = relpath.rpartition("/")
+    is_test, is_docs = (bool(path.search(relpath)) for path in (_TEST_PATH, _DOCS_PATH))
+    return _PathSays(_stems(name.split(".")[0]), _stems(folder), is_test, is_docs)
+
+
+@lru_cache(maxsize=16384)
+def _stems(name: str) -> frozenset[str]:
+    return frozenset([stem(word) for part in _PARTS(name) for word in identifier_words(part)])
+
+
+def _file_support(candidates: Sequence[Candidate], scores: Sequence[float]) -> list[float]:
+    """What the hits of a candidate's file add to its score."""
     totals: dict[int, float] = {}
-    for ranked in scored:
-        totals[ranked.candidate.file_id] = totals.get(ranked.candidate.file_id, 0.0) + ranked.score
-    best = max(totals.values(), default=0.0)
-    out = []
-    for ranked in scored:
-        support = FILE_SUPPORT * ranked.score * totals[ranked.candidate.file_id] / best if best else 0.0
-        out.append(Ranked(ranked.candidate, ranked.score + support, {**ranked.shares, "file": support}))
-    return out
+    for candidate, score in zip(candidates, scores, strict=True):
+        totals[candidate.file_id] = totals.get(candidate.file_id, 0.0) + score
+    best = max(totals.values(), default=0.0) or 1.0
+    return [
+        FILE_SUPPORT * score * totals[candidate.file_id] / best
+        for candidate, score in zip(candidates, scores, strict=True)
+    ]
 
 
 def _further_hits_behind(ordered: Sequence[Ranked]) -> list[Ranked]:
@@ -174,7 +224,5 @@ def _further_hits_behind(ordered: Sequence[Ranked]) -> list[Ranked]:
     for ranked in ordered:
         before = seen.get(ranked.candidate.file_id, 0)
         seen[ranked.candidate.file_id] = before + 1
-        loss = ranked.score * (FURTHER_HIT**before - 1)
-        shares = {**ranked.shares, "further": loss} if before else ranked.shares
-        out.append(Ranked(ranked.candidate, ranked.score + loss, shares))
+        out.append(ranked._replace(score=ranked.score * FURTHER_HIT**before, before=before) if before else ranked)
     return out

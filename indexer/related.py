@@ -17,7 +17,7 @@ from ctx42d.indexer.database import Database
 from ctx42d.indexer.hits import Chosen
 from ctx42d.indexer.lines import Piece, lines_between
 from ctx42d.indexer.quantize import SCALE_BYTES, dequantize
-from ctx42d.indexer.symbols import Name, Place, Scope, definitions, mentions
+from ctx42d.indexer.symbols import Name, Scope, definers, mentions
 from ctx42d.indexer.vectors import Tier, VectorIndex
 
 CANDIDATES = 100
@@ -27,6 +27,8 @@ SHORTEST_NAME = 3
 MOST_NAMES = 60
 MOST_DEFINED = 8
 TELLING_DEFINERS = 5
+MOST_IN_ANY_STYLE = 50  # definitions of a name that is written otherwise: `init` for `__init__`
+MOST_LOOKED_AT = 200  # chunks with the words of a name, for those that have the name itself
 MENTIONS_EACH = 10
 VECTORS = "SELECT static, deep FROM vectors WHERE id = ?"
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
@@ -84,18 +86,21 @@ def _resembling(
 
 def _defining(database: Database, words: Sequence[str], scope: Scope) -> list[int]:
     """Chunks that define what the lines use, the names with the fewest definitions first."""
-    telling = [word for word in words if len(word) >= SHORTEST_NAME][:MOST_NAMES]
-    found = [definitions(database, Name.parse(word), scope, TELLING_DEFINERS + 1) for word in telling]
-    return _ids(sorted((places for places in found if len(places) <= TELLING_DEFINERS), key=len))
+    telling = [Name.parse(word) for word in words if len(word) >= SHORTEST_NAME][:MOST_NAMES]
+    found = definers(database, telling, scope, MOST_IN_ANY_STYLE)
+    return _each(sorted((ids for ids in found if len(ids) <= TELLING_DEFINERS), key=len))
 
 
 def _mentioning(database: Database, defined: Sequence[str], scope: Scope) -> list[int]:
     """Chunks that use what the lines define."""
-    return _ids([mentions(database, Name.parse(name), scope, MENTIONS_EACH) for name in defined[:MOST_DEFINED]])
+    found = [
+        mentions(database, Name.parse(name), scope, MENTIONS_EACH, MOST_LOOKED_AT) for name in defined[:MOST_DEFINED]
+    ]
+    return _each([[place.chunk_id for place in places] for places in found])
 
 
-def _ids(found: Sequence[Sequence[Place]]) -> list[int]:
-    return list(dict.fromkeys(place.chunk_id for places in found for place in places))
+def _each(found: Sequence[Sequence[int]]) -> list[int]:
+    return list(dict.fromkeys(chunk_id for ids in found for chunk_id in ids))
 
 
 def _fused(lists: dict[str, list[int]]) -> list[Chosen]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sqlite_utils
 from sqlite_utils.migrations import Migrations
 
+from ctx42d.indexer.definitions import create as create_definitions
+
 migrations = Migrations("ctx42d")
 
 TABLES = """
@@ -131,6 +133,12 @@ def activity(db: sqlite_utils.Database) -> None:
 def kinds(db: sqlite_utils.Database) -> None:
     """Let a question ask for one kind of definition."""
     db.execute(KINDS)
+
+
+@migrations()
+def definitions(db: sqlite_utils.Database) -> None:
+    """Let a name be looked up where it is defined."""
+    create_definitions(db.conn)
 
 
 def _statements(script: str) -> list[str]:

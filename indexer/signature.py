@@ -37,6 +37,6 @@ def agree(database: Database, signature: Mapping[str, str]) -> str | None:
 
 def _wipe(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO chunks_fts(chunks_fts) VALUES ('delete-all')")
-    for table in ("chunks", "files", "vectors", "queue"):
+    for table in ("chunks", "definitions", "files", "vectors", "queue"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 constants
     connection.execute("DELETE FROM meta WHERE key='vectors'")

@@ -1,21 +1,23 @@
 """Where is a name defined, and where is it mentioned?
 
-From the index alone: the names that each chunk defines, and its text. A mention is the name as a whole word, so a call,
+From the index alone: the names that each chunk defines (`definitions.py`), and its text. A mention is the name as a whole word, so a call,
 an import, a subclass or a comment; which of two things of one name is meant is known only where the question says it
 (`Session.execute`) and the chunk does. Leaves what resembles a piece of code to `related.py`.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from ctx42d.indexer.chunk_rows import chunk_text
 from ctx42d.indexer.database import Database
+from ctx42d.indexer.definitions import how_many
 from ctx42d.indexer.question import flat
 from ctx42d.indexer.ranking import is_aside
 from ctx42d.indexer.words import tokens
@@ -23,11 +25,15 @@ from ctx42d.indexer.words import tokens
 MOST_LOOKED_AT = 2000
 MOST_DEFINING = 20_000
 MOST_LINES = 20
+READ_AT_ONCE = 50
 _SEPARATOR = re.compile(r"\.|::|#|->|/")
 _COLUMNS = "c.id, f.root_id, f.relpath, f.language, c.symbol, c.kind, c.start_line, c.defines"
-_FOUND = "chunks_fts t JOIN chunks c ON c.id = t.rowid JOIN files f ON f.id = c.file_id WHERE chunks_fts MATCH ?"
-DEFINING = f"SELECT {_COLUMNS} FROM {_FOUND} LIMIT {MOST_DEFINING}"  # noqa: S608 constants
-MENTIONING = f"SELECT {_COLUMNS}, c.text FROM {_FOUND} ORDER BY bm25(chunks_fts)"  # noqa: S608 constants
+_CHUNK = "JOIN chunks c ON c.id = found.id JOIN files f ON f.id = c.file_id"
+_NAMED = f"SELECT chunk_id AS id FROM definitions WHERE name = ? LIMIT {MOST_DEFINING}"  # noqa: S608 constants
+DEFINING = f"SELECT {_COLUMNS} FROM ({_NAMED}) found {_CHUNK}"  # noqa: S608 constants
+MENTIONING = "SELECT rowid FROM chunks_fts WHERE chunks_fts MATCH ? ORDER BY bm25(chunks_fts) LIMIT ?"
+# In the order in which they are asked for: what is read of a chunk isn't sorted with it.
+READ = f"SELECT {_COLUMNS}, c.text FROM (SELECT key, value AS id FROM json_each(?)) found {_CHUNK} ORDER BY found.key"  # noqa: S608 constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +101,25 @@ def definitions(database: Database, name: Name, scope: Scope, k: int) -> list[Pl
     if not name.term:
         return []
     with database.reading() as connection:
-        rows = [_Row(*row) for row in connection.execute(DEFINING, (f'symbol : "{name.term}"',))]
-        rows = [row for row in rows if scope.has(row.root_id, row.relpath, row.language)]
-        found = [row for row in rows if name.own in row.defines.split()]
-        found = found or [row for row in rows if flat(name.own) in map(flat, row.defines.split())]
-        qualified = [row for row in found if set(name.qualifiers) <= set(_SEPARATOR.split(row.symbol))]
-        best = sorted(qualified or found, key=lambda row: _definition_order(row, name, scope))[:k]
+        best = _defining(connection, name, scope)[:k]
         return [Place(row.chunk_id, _lines(connection, row, name)[:1]) for row in best]
 
 
-def mentions(database: Database, name: Name, scope: Scope, k: int) -> list[Place]:
-    """Chunks that have a name in their text and don't define it, best first."""
+def definers(database: Database, names: Sequence[Name], scope: Scope, most: int) -> list[list[int]]:
+    """Chunks that define each of these names, for those that at most so many chunks define, in whatever style."""
+    with database.reading() as connection:
+        counts = how_many(connection, [name.own for name in names if name.term])
+        telling = [name for name in names if 0 < counts.get(name.own, 0) <= most]
+        return [[row.chunk_id for row in _defining(connection, name, scope)] for name in telling]
+
+
+def mentions(database: Database, name: Name, scope: Scope, k: int, most: int = MOST_LOOKED_AT) -> list[Place]:
+    """Chunks that have a name in their text and don't define it, best first, of the `most` likeliest."""
     if not name.term:
         return []
     found: list[tuple[tuple[bool, ...], Place]] = []
     with database.reading() as connection:
-        rows = connection.execute(MENTIONING, (f'body : "{name.term}"',))
-        for *columns, stored in islice(rows, MOST_LOOKED_AT):
-            row = _Row(*columns)
+        for row, stored in _mentioning(connection, name, most):
             if not scope.has(row.root_id, row.relpath, row.language) or name.own in row.defines.split():
                 continue
             text = chunk_text(stored)
@@ -121,6 +128,22 @@ def mentions(database: Database, name: Name, scope: Scope, k: int) -> list[Place
             if len(found) >= 4 * k:
                 break
     return [place for _, place in sorted(found, key=lambda one: one[0])[:k]]
+
+
+def _defining(connection: sqlite3.Connection, name: Name, scope: Scope) -> list[_Row]:
+    rows = [_Row(*row) for row in connection.execute(DEFINING, (flat(name.own),))]
+    rows = [row for row in rows if scope.has(row.root_id, row.relpath, row.language)]
+    found = [row for row in rows if name.own in row.defines.split()] or rows
+    qualified = [row for row in found if set(name.qualifiers) <= set(_SEPARATOR.split(row.symbol))]
+    return sorted(qualified or found, key=lambda row: _definition_order(row, name, scope))
+
+
+def _mentioning(connection: sqlite3.Connection, name: Name, most: int) -> Iterator[tuple[_Row, bytes]]:
+    """Chunks with a name's words and their text as stored, likeliest first."""
+    ids = [row[0] for row in connection.execute(MENTIONING, (f'body : "{name.term}"', most))]
+    for start in range(0, len(ids), READ_AT_ONCE):
+        rows = connection.execute(READ, (json.dumps(ids[start : start + READ_AT_ONCE]),)).fetchall()
+        yield from ((_Row(*columns), stored) for *columns, stored in rows)
 
 
 def _definition_order(row: _Row, name: Name, scope: Scope) -> tuple[object, ...]:

@@ -96,6 +96,37 @@ def test_path_keeps_to_a_glob(daemon: Daemon) -> None:
     assert set(files(ask(daemon, "search_code", query="ship order", path="shop/order7.py"))) == {"order7.py"}
 
 
+def test_kind_keeps_to_definitions_of_one(daemon: Daemon) -> None:
+    found = ask(daemon, "search_code", query="send a request", kind="class")["hits"]
+    assert {hit["kind"] for hit in found} == {"class"}
+    with pytest.raises(ToolError, match="did you mean class"):
+        call(daemon, "search_code", {"query": "x", "kind": "clas"})
+
+
+def test_changed_since_keeps_to_files_that_changed(daemon: Daemon, tree: Path) -> None:
+    old = tree / "net" / "old.py"
+    write(old, "def narwhal_count():\n    return 1\n")
+    os.utime(old, (1_600_000_000, 1_600_000_000))
+    ask(daemon, "reindex_path", path=str(old), wait_s=30)
+    found = {
+        since: files(ask(daemon, "search_code", query="narwhal_count", changed_since=since)) for since in ("", "1d")
+    }
+    assert found[""][0] == "old.py"
+    assert found["1d"]
+    assert "old.py" not in found["1d"]
+    with pytest.raises(ToolError, match="'tomorrow' is no time"):
+        call(daemon, "search_code", {"query": "x", "changed_since": "tomorrow"})
+
+
+def test_context_shows_the_lines_around_those_that_matter(daemon: Daemon, tree: Path) -> None:
+    write(tree / "net" / "lynx.py", "".join(f"def lynx_{i}():\n    return {i}\n\n\n" for i in range(30)))
+    around = {"query": "lynx_17", "path": "net/lynx.py", "limit": 1}
+    narrow, wide = (ask(daemon, "search_code", **around, context=lines, wait_fresh_s=30)["hits"][0] for lines in (0, 3))
+    assert "def lynx_17():" in narrow["text"]
+    assert (wide["start_line"], wide["end_line"]) == (narrow["start_line"] - 3, narrow["end_line"] + 3)
+    assert wide["text"].count("\n") == wide["end_line"] - wide["start_line"]
+
+
 def test_wait_fresh_s_waits_for_what_was_just_saved(daemon: Daemon, tree: Path) -> None:
     write(tree / "net" / "fresh.py", "def quokka_count():\n    return 1\n")
     assert files(ask(daemon, "search_code", query="quokka_count", wait_fresh_s=30))[0] == "fresh.py"
@@ -281,6 +312,7 @@ WRONG = [
     ("search_code", {"query": "x", "limit": 51}, r"`\$.limit`"),
     ("search_code", {"query": "x", "offset": -1}, r"`\$.offset`"),
     ("search_code", {"query": "x", "max_chars": 1}, r"`\$.max_chars`"),
+    ("search_code", {"query": "x", "context": -1}, r"`\$.context`"),
     ("search_code", {"query": "x", "wait_fresh_s": 31}, r"`\$.wait_fresh_s`"),
     ("search_code", {"query": "x", "colour": "red"}, "unknown field `colour`"),
     ("find_related_code", {"path": "x", "start_line": 0}, r"`\$.start_line`"),
