@@ -54,9 +54,7 @@ class SearchCode(Inputs, frozen=True):
     ] = ""
     context: Annotated[
         Annotated[int, Meta(ge=0, le=1000)] | None,
-        Meta(
-            description="Show the lines that matter and so many around them (default: the whole function or section)."
-        ),
+        Meta(description="Show the lines that matter and so many around (default: the whole function or section)."),
     ] = None
     wait_fresh_s: Annotated[
         float, Meta(ge=0, le=30, description="Wait so many seconds at most until pending changes are searchable.")

@@ -1,8 +1,8 @@
 """Which chunks define a name, however it is written: `getUser`, `get_user` and `GET_USER` are one here.
 
-Covers the table `definitions`: what a chunk has in it, following the chunks, and looking a name up. A common word stands in
-thousands of symbols and is defined in a few places: without this table asking for it meant reading them all. Leaves
-which of the chunks is meant to `symbols.py`.
+Covers the table `definitions`: following the chunks, and looking a name up. A common word stands in thousands of
+symbols and is defined in a few places: without this table asking for it meant reading them all. Leaves which of the
+chunks is meant to `symbols.py`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,9 @@ REFERENCES = {
     ),
     "chunks without full text": "SELECT count(*) FROM chunks WHERE id NOT IN (SELECT id FROM chunks_fts_docsize)",
     "full text without its chunk": "SELECT count(*) FROM chunks_fts_docsize WHERE id NOT IN (SELECT id FROM chunks)",
-    "defined names without their chunk": "SELECT count(*) FROM definitions WHERE chunk_id NOT IN (SELECT id FROM chunks)",
+    "defined names without their chunk": (
+        "SELECT count(*) FROM definitions WHERE chunk_id NOT IN (SELECT id FROM chunks)"
+    ),
     "chunks whose names are not looked up": (
         "SELECT count(*) FROM chunks WHERE defines <> '' AND id NOT IN (SELECT chunk_id FROM definitions)"
     ),

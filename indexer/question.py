@@ -82,8 +82,8 @@ def flat(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def full_text_query(question: Question, chunks: int, frequency: Callable[[str], int]) -> str | None:
-    """Return the FTS5 MATCH expression for the rarest words, or None when nothing of the question occurs.
+def rare_terms(question: Question, chunks: int, frequency: Callable[[str], int]) -> list[str]:
+    """Return the rarest words, as the full text has them; none when nothing of the question occurs.
 
     frequency(term): in how many of the `chunks` chunks a term occurs.
     """
@@ -92,4 +92,4 @@ def full_text_query(question: Question, chunks: int, frequency: Callable[[str], 
     read = accumulate(count for count, _ in counted)
     rare = [term for (count, term), total in zip(counted, read, strict=True) if count <= limit and total <= MOST_READ]
     chosen = rare or [term for _, term in counted[:FEWEST_TERMS]]
-    return " OR ".join(f'"{term}"' for term in chosen[:MOST_TERMS]) or None
+    return chosen[:MOST_TERMS]

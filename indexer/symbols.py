@@ -1,8 +1,8 @@
 """Where is a name defined, and where is it mentioned?
 
-From the index alone: the names that each chunk defines (`definitions.py`), and its text. A mention is the name as a whole word, so a call,
-an import, a subclass or a comment; which of two things of one name is meant is known only where the question says it
-(`Session.execute`) and the chunk does. Leaves what resembles a piece of code to `related.py`.
+From the index alone: the names that each chunk defines (`definitions.py`), and its text. A mention is the name as a
+whole word, so a call, an import, a subclass or a comment; which of two things of one name is meant is known only where
+the question says it (`Session.execute`) and the chunk does. Leaves what resembles a piece of code to `related.py`.
 """
 
 from __future__ import annotations

@@ -10,8 +10,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,18 +18,16 @@ from numpy.typing import NDArray
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.filters import Allowed
-from ctx42d.indexer.question import MOST_TERMS, Question, full_text_query
+from ctx42d.indexer.postings import Found, Postings
+from ctx42d.indexer.question import MOST_TERMS, Question, rare_terms
 from ctx42d.indexer.question_vectors import question_vectors
 from ctx42d.indexer.relevance import FEW, relevance
 from ctx42d.indexer.static import StaticTable
 from ctx42d.indexer.vectors import VectorIndex
 
 CANDIDATES = 150
-FREQUENCY_SECONDS = 30.0
+FREQUENCY_SECONDS = 300.0
 MOST_FREQUENCIES = 10_000
-BATCH = 500
-BM25 = "bm25(chunks_fts, 1.0, 3.0, 1.5)"
-FIND = f"SELECT rowid, {BM25} AS score FROM chunks_fts WHERE chunks_fts MATCH ? ORDER BY score LIMIT ?"  # noqa: S608 constants
 Scored = list[tuple[int, float]]
 """Chunks with what the tier thinks of each, the better the higher, best first."""
 
@@ -47,20 +44,28 @@ class Tiers:
     ) -> None:
         """`services`: those of the models that can be used; none when there is no deep tier."""
         self._database, self._vectors, self.table, self._services = database, vectors, table, services
+        self._postings = Postings()
         self._frequencies: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
 
     def lexical(self, question: Question, allowed: Allowed) -> Scored:
         """Chunks that have the question's rare words, by BM25."""
         with self._database.reading() as connection:
-            match = full_text_query(question, self._vectors.chunks, lambda term: self._frequency(connection, term))
-            if match is None:
-                return []
-            ids = self._vectors.chunk_ids(allowed.files, allowed.chunks)
-            # SQLite's bm25() is the lower the better.
-            if ids is None:
-                return [(chunk_id, -score) for chunk_id, score in connection.execute(FIND, (match, CANDIDATES))]
-            return list(islice(_among(connection.execute(FIND, (match, -1)), ids), CANDIDATES))
+            terms = rare_terms(question, self._vectors.chunks, lambda term: self._frequency(connection, term))
+            found = self._postings.find(connection, terms)
+        return self._best(found, self._vectors.chunk_ids(allowed.files, allowed.chunks))
+
+    def _best(self, found: Found, allowed: NDArray[np.int64] | None) -> Scored:
+        """The best of what was found, without what may not answer, and what was removed since it was remembered."""
+        if not len(found.ids):
+            return []
+        live = self._vectors.live_ids()
+        order = _descending(found.scores, 2 * CANDIDATES if allowed is None else len(found.ids))
+        kept = order[_answering(found.ids[order], allowed, live)][:CANDIDATES]
+        if len(kept) < CANDIDATES and len(order) < len(found.ids):  # much was removed
+            order = _descending(found.scores, len(found.ids))
+            kept = order[_answering(found.ids[order], allowed, live)][:CANDIDATES]
+        return list(zip(found.ids[kept].tolist(), found.scores[kept].tolist(), strict=True))
 
     def static(self, question: Question, allowed: Allowed) -> Scored:
         """Chunks whose words resemble the question's."""
@@ -92,20 +97,22 @@ class Tiers:
         """Those of the chunks found that have a word of the question which few chunks have."""
         with self._database.reading() as connection:
             rare = [term for term in question.terms if 0 < self._frequency(connection, term) <= FEW]
-            match = " OR ".join(f'"{term}"' for term in rare[:MOST_TERMS])
-            having = {row[0] for row in connection.execute(FIND, (match, -1))} if match else set()
+            having = set(self._postings.find(connection, rare[:MOST_TERMS]).ids.tolist())
         return [(chunk_id, score) for chunk_id, score in found if chunk_id in having]
 
     def release(self) -> None:
         """Let go of the memory that questions brought in."""
         self._vectors.release()
         self.table.release()
+        self._postings.release(self._vectors.chunks)
         with self._lock:
             self._frequencies.clear()
 
     def _frequency(self, connection: sqlite3.Connection, term: str) -> int:
         """In how many chunks a term occurs; remembered for a while: counting a frequent one takes a millisecond."""
         now = time.monotonic()
+        if (known := self._postings.frequency(term)) is not None:
+            return known
         until, count = self._frequencies.get(term, (0.0, 0))
         if until < now or not count:
             row = connection.execute("SELECT doc FROM chunks_terms WHERE term = ?", (term,)).fetchone()
@@ -117,9 +124,24 @@ class Tiers:
         return count
 
 
-def _among(rows: sqlite3.Cursor, ids: NDArray[np.int64]) -> Iterator[tuple[int, float]]:
-    """Those of the rows, in their order, that are among sorted ids."""
-    while batch := rows.fetchmany(BATCH):
-        found = np.array([row[0] for row in batch], dtype=np.int64)
-        at = np.minimum(np.searchsorted(ids, found), len(ids) - 1)
-        yield from ((batch[i][0], -batch[i][1]) for i in np.flatnonzero(ids[at] == found))
+def _descending(scores: NDArray[np.float64], most: int) -> NDArray[np.intp]:
+    """Where the highest scores are, the highest first, ties in order."""
+    if most < len(scores):
+        least = np.partition(scores, len(scores) - most)[len(scores) - most]
+        at = np.flatnonzero(scores >= least)
+        return at[np.argsort(-scores[at], kind="stable")]
+    return np.argsort(-scores, kind="stable")
+
+
+def _answering(ids: NDArray[np.int64], allowed: NDArray[np.int64] | None, live: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which chunks may answer and are still there. One newer than all that are known was added a moment ago."""
+    there = _among(ids, live) | (ids > (live[-1] if len(live) else -1))
+    return there if allowed is None else there & _among(ids, allowed)
+
+
+def _among(ids: NDArray[np.int64], sorted_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    if not len(sorted_ids):
+        return np.zeros(len(ids), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(sorted_ids, ids), len(sorted_ids) - 1)
+    among: NDArray[np.bool_] = sorted_ids[at] == ids
+    return among

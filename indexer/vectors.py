@@ -157,6 +157,12 @@ class VectorIndex:
         found = ids[np.isin(owners, files)]
         return found if chunks is None else np.intersect1d(found, chunks, assume_unique=True)
 
+    def live_ids(self) -> NDArray[np.int64]:
+        """Sorted ids of the chunks that there are."""
+        with self._lock:
+            ids, vectors, _ = self._chunks.live()
+        return ids[vectors >= 0]
+
     def differing(self, tier: Tier, rows: Iterable[tuple[int, bytes | None]], model: str = OWN) -> Iterator[int]:
         """Numbers of rows (None: none yet), in order, that are not what the file of a tier, or model, holds."""
         matrix = self._static if tier == "static" else self._deep.get(model)

@@ -47,6 +47,8 @@ def test_an_index_that_was_written_changed_and_emptied_is_sound(opened: Index) -
         ("INSERT INTO queue (root_id, relpath, generation, seq, enqueued_at) VALUES (9, x'61', 1, 1, 0)", "1 queued"),
         ("INSERT INTO rescans VALUES (9, 1, 'r', 0)", "1 scans without their root"),
         ("UPDATE files SET root_id = 9 WHERE id = 1", "1 files without their root"),
+        ("INSERT INTO definitions VALUES ('step', 999)", "1 defined names without their chunk"),
+        ("UPDATE chunks SET defines = 'step' WHERE id = 3", "1 chunks whose names are not looked up"),
     ],
 )
 def test_references_that_lead_nowhere_are_counted(opened: Index, sql: str, says: str) -> None:
