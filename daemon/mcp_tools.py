@@ -24,7 +24,6 @@ from ctx42d.daemon.mcp_places import Ambiguous, absolute
 from ctx42d.daemon.since import moment
 
 ANSWER_SECONDS = 25.0
-MOST_HITS = 1000  # that the daemon gives
 NO_ROOTS = "No folder is indexed yet: `ctx42d up FOLDER` adds one."
 
 
@@ -78,16 +77,14 @@ def roots(daemon: Daemon) -> list[dict[str, Any]]:
 
 
 def _search_code(daemon: Daemon, wanted: inputs.SearchCode) -> dict[str, Any]:
-    k = wanted.offset + wanted.limit + 1
     params = {
         "query": wanted.query,
-        # Hits that overlap once they have their context become one: so many more still fill the page.
-        "k": k if wanted.context is None else min(2 * k, MOST_HITS),
+        # Hits that overlap once they have their context become one: some more still fill the page.
+        "k": wanted.offset + wanted.limit + 1 + (0 if wanted.context is None else wanted.limit),
         "wait_fresh_s": wanted.wait_fresh_s,
         "near": _here(),
         **_given(root=_folder(daemon, wanted.root), lang=wanted.language, path=wanted.path, kind=wanted.kind),
-        **({"changed_since": _moment(wanted.changed_since)} if wanted.changed_since else {}),
-        **({} if wanted.context is None else {"context": wanted.context}),
+        **_given(changed_since=_moment(wanted.changed_since), context=wanted.context),
     }
     found = daemon.ask("search", params, timeout=ANSWER_SECONDS + wanted.wait_fresh_s)
     return _page(daemon, [answers.in_context(hit) for hit in found["hits"]], wanted, found)
@@ -209,16 +206,16 @@ def _notes(daemon: Daemon, found: list[Any]) -> list[str]:
     return [*daemon.notes, *([] if found or roots(daemon) else [NO_ROOTS])]
 
 
-def _moment(typed: str) -> float:
+def _moment(typed: str) -> float | None:
     """Seconds since 1970. Raises ToolError."""
     try:
-        return moment(typed, datetime.now().astimezone()).timestamp()
+        return moment(typed, datetime.now().astimezone()).timestamp() if typed else None
     except ValueError as error:
         raise ToolError(f"search_code: changed_since: {error}") from None
 
 
-def _given(**filters: str) -> dict[str, str]:
-    return {name: value for name, value in filters.items() if value}
+def _given(**filters: Any) -> dict[str, Any]:
+    return {name: value for name, value in filters.items() if value not in ("", None)}
 
 
 def _folder(daemon: Daemon, typed: str) -> str:
