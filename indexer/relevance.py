@@ -30,4 +30,4 @@ def relevance(nearest: float, terms: Iterable[str], chunks: int, frequency: Call
         weight = math.log((chunks - count + 0.5) / (count + 0.5) + 1)
         asked += weight
         said += weight if count else 0.0
-    return nearest + SAID * (said / asked if asked else 0.0)
+    return max(0.0, nearest) + SAID * (said / asked if asked else 0.0)

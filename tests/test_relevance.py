@@ -16,6 +16,7 @@ def of(nearest: float, *terms: str) -> float:
     [
         (0.45, ("connection", "pool")),
         (0.0, ("frobnicator",)),
+        (-0.2, ("connection", "pool")),
         (0.6, ("unheard", "of")),
         (0.3, ("connection", "pool", "unheard")),
     ],
