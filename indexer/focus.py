@@ -9,24 +9,41 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ctx42d.indexer.question import Question
-from ctx42d.indexer.words import tokens
+from ctx42d.indexer.words import identifiers, lexical_terms
 
 MOST_LINES = 8
 NEAR = 2  # lines without a word of the question between two that have one
+NOTHING = frozenset[str](), False
 DEFINES = 2  # a line in which a name of the question stands whole says as much as two words
 
 
-def focus(question: Question, text: str) -> tuple[int, int]:
-    """First and last line (from 0, inclusive) of those that matter: at most `MOST_LINES`, all if there are no more."""
-    lines = text.split("\n")
-    if len(lines) <= MOST_LINES:
-        return 0, len(lines) - 1
-    said = [_says(question, line) for line in lines]
-    best = max(range(len(lines)), key=lambda at: (said[at], -at))
-    if not said[best]:
-        return 0, MOST_LINES - 1
-    first, last = _grown(said, best)
-    return first, last
+class Focus:
+    """Which lines matter to one question. The same names stand in many lines of many hits: each is looked at once."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self._says: dict[str, tuple[frozenset[str], bool]] = {}
+
+    def of(self, text: str) -> tuple[int, int]:
+        """First and last line (from 0, inclusive) of those that matter: at most `MOST_LINES`, all if no more."""
+        lines = text.split("\n")
+        if len(lines) <= MOST_LINES:
+            return 0, len(lines) - 1
+        said = [self._said(line) for line in lines]
+        best = max(range(len(lines)), key=lambda at: (said[at], -at))
+        return _grown(said, best) if said[best] else (0, MOST_LINES - 1)
+
+    def _said(self, line: str) -> int:
+        """How many of the question's words a line has."""
+        says = [said for name in identifiers(line) if (said := self._says.get(name) or self._look(name)) != NOTHING]
+        if not says:
+            return 0
+        return len(frozenset().union(*(stems for stems, _ in says))) + DEFINES * any(named for _, named in says)
+
+    def _look(self, name: str) -> tuple[frozenset[str], bool]:
+        terms = frozenset(lexical_terms(name))
+        self._says[name] = found = terms & self._question.stems, bool(terms & self._question.identifiers)
+        return found
 
 
 def _grown(said: Sequence[int], best: int) -> tuple[int, int]:
@@ -38,9 +55,3 @@ def _grown(said: Sequence[int], best: int) -> tuple[int, int]:
         if said[at] and first - at <= NEAR + 1:
             first = at
     return first, last
-
-
-def _says(question: Question, line: str) -> int:
-    """How many of the question's words a line has."""
-    terms = set(tokens(line).lexical.split())
-    return len(terms & question.stems) + DEFINES * bool(terms & question.identifiers)

@@ -7,6 +7,7 @@ and a worker's life, to `embedding.py`; which worker leaves for another one to `
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 
@@ -16,6 +17,14 @@ from numpy.typing import NDArray
 from ctx42d.indexer.embedding import UNANSWERED, EmbeddingService
 
 COLD_START_S = 0.5
+
+
+def ask_ahead(services: Mapping[str, EmbeddingService], text: str) -> None:
+    """Have the models that are there read a question; `question_vectors` finds what they are at."""
+    for service in services.values():
+        if service.is_ready(text):
+            with contextlib.suppress(*UNANSWERED):
+                service.ask(text)
 
 
 def question_vectors(

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -45,8 +44,7 @@ _DOCS_PATH = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A chunk that some tier found. `strengths`: 0 to 1, of each tier that found it (`in_proportion`)."""
 
     chunk_id: int
@@ -165,12 +163,15 @@ def _defines(named: frozenset[str], candidate: Candidate) -> float:
 
 def _symbol(question: Question, symbol: str) -> float:
     stems = _stems(symbol)
-    said = len(stems & question.says)
-    return said * (SYMBOL_COVERS / len(question.stems) + SYMBOL_COVERED / len(stems)) if said else 0.0
+    if question.says.isdisjoint(stems):
+        return 0.0
+    return len(stems & question.says) * (SYMBOL_COVERS / len(question.stems) + SYMBOL_COVERED / len(stems))
 
 
 def _path(question: Question, says: _PathSays) -> float:
-    matched = len(says.name & question.says) / len(says.name) if says.name else 0.0
+    matched = 0.0 if question.says.isdisjoint(says.name) else len(says.name & question.says) / len(says.name)
+    if question.stems.isdisjoint(says.folder):
+        return PATH_STEM * matched
     return PATH_STEM * matched + PATH_FOLDER * min(len(says.folder & question.stems), MOST_FOLDER_WORDS)
 
 

@@ -7,16 +7,15 @@ part. A hit that says again what a better one says is folded into it.
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ctx42d.indexer.candidates import Candidates
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.filters import Filters, allowed
-from ctx42d.indexer.focus import focus
+from ctx42d.indexer.focus import Focus
 from ctx42d.indexer.folding import Said, first_like
 from ctx42d.indexer.hits import Chosen, Hit, read_hits
 from ctx42d.indexer.named_languages import most_used, named, without
@@ -30,7 +29,6 @@ from ctx42d.indexer.vectors import VectorIndex
 
 LANGUAGE_SECONDS = 60.0  # which language most code is in is counted again: 3 ms for 2,000 files
 SPARE = 5  # hits read beyond those wanted: some may be folded
-CANDIDATE_COLUMNS = "c.id, c.file_id, f.relpath, f.language, c.symbol, c.kind, c.defines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +81,7 @@ class Search:
         `hit` hears the ids of the files that a question hits, the best first.
         """
         self._database, self._tiers, self._hit = database, Tiers(database, vectors, table, services), hit
+        self._chunks = Candidates(database)
         self._languages: dict[tuple[int, ...], tuple[float, frozenset[str]]] = {}
         self.last_asked = 0.0
 
@@ -93,7 +92,8 @@ class Search:
         ranked = rank(found.question, found.candidates)
         self._hit(best.candidate.file_id for best in ranked[: query.k])
         hits = self._hits(ranked, query.k, roots)
-        shown = [replace(hit, focus=focus(found.question, hit.text)) for hit in hits]
+        focus = Focus(found.question)
+        shown = [replace(hit, focus=focus.of(hit.text)) for hit in hits]
         return Answer(shown, found.tiers, found.models, found.relevant)
 
     def find(self, query: Query, roots: Mapping[int, Root]) -> Found:
@@ -107,6 +107,7 @@ class Search:
         if may.nothing:
             return Found(question, [], ["lexical", "static"])
         models = dict.fromkeys(roots[root_id].model for root_id in scopes)
+        self._tiers.ask_ahead(query.text, models, query.wait_deep_s)
         lexical, static = self._tiers.lexical(question, may), self._tiers.static(question, may)
         found = [("lexical", lexical), ("static", static)]
         deep = self._tiers.deep(query.text, models, may, query.wait_deep_s)
@@ -122,6 +123,7 @@ class Search:
     def release(self) -> None:
         """Let go of the memory that questions brought in."""
         self._tiers.release()
+        self._chunks.release()
         forget()
 
     def _without_language(self, query: Query, root_ids: Iterable[int]) -> str:
@@ -155,7 +157,8 @@ class Search:
 
     def _read(self, ranked: Sequence[Ranked], k: int, roots: Mapping[int, Root]) -> Iterator[Hit]:
         """The hits one after another; a few more than are wanted are read at once, since some may be folded."""
-        for page in (ranked[: k + SPARE], ranked[k + SPARE :]):
+        for start in range(0, len(ranked), k + SPARE):
+            page = ranked[start : start + k + SPARE]
             chosen = [Chosen(best.candidate.chunk_id, best.score, best.shares) for best in page]
             yield from read_hits(self._database, chosen, roots)
 
@@ -164,14 +167,4 @@ class Search:
         for tier, scored in found:
             for chunk_id, strength in in_proportion(tier, scored):
                 strengths.setdefault(chunk_id, {})[tier] = strength
-        # One statement whatever their number: a connection keeps 128, and one of 450 question marks takes 40 KB.
-        tables = "json_each(?) wanted JOIN chunks c ON c.id = wanted.value JOIN files f ON f.id = c.file_id"
-        sql = f"SELECT {CANDIDATE_COLUMNS} FROM {tables}"  # noqa: S608 constants
-        with self._database.reading() as connection:
-            rows = connection.execute(sql, (json.dumps(list(strengths)),)).fetchall()
-        return [
-            Candidate(
-                row[0], row[1], os.fsdecode(row[2]), row[3], row[4], row[5], tuple(row[6].split()), strengths[row[0]]
-            )
-            for row in rows
-        ]
+        return self._chunks.of(strengths)

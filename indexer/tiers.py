@@ -20,7 +20,7 @@ from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.filters import Allowed
 from ctx42d.indexer.postings import Found, Postings
 from ctx42d.indexer.question import MOST_TERMS, Question, rare_terms
-from ctx42d.indexer.question_vectors import question_vectors
+from ctx42d.indexer.question_vectors import ask_ahead, question_vectors
 from ctx42d.indexer.relevance import FEW, relevance
 from ctx42d.indexer.static import StaticTable
 from ctx42d.indexer.vectors import VectorIndex
@@ -74,18 +74,25 @@ class Tiers:
             return []
         return self._vectors.nearest("static", vector, CANDIDATES, allowed.files, chunks=allowed.chunks)
 
+    def ask_ahead(self, text: str, models: Iterable[str], wait_s: float) -> None:
+        """Have the models that are there read a question while the other tiers answer it."""
+        if wait_s > 0:
+            ask_ahead(self._services_of(models), as_utf8(text))
+
     def deep(self, text: str, models: Iterable[str], allowed: Allowed, wait_s: float) -> dict[str, Scored | None]:
         """Chunks by model, for each of these models; None: it gave no vector in time."""
         found: dict[str, Scored | None] = dict.fromkeys(models)
         if wait_s <= 0:
             return found
-        text = text.encode("utf-8", "replace").decode("utf-8")  # an argument that wasn't UTF-8 holds surrogates
-        services = {model: service for model, service in self._services().items() if model in found}
-        for model, vector in question_vectors(services, text, wait_s=wait_s).items():
+        for model, vector in question_vectors(self._services_of(found), as_utf8(text), wait_s=wait_s).items():
             found[model] = self._vectors.nearest(
                 "deep", vector, CANDIDATES, allowed.files, model, chunks=allowed.chunks
             )
         return found
+
+    def _services_of(self, models: Iterable[str]) -> dict[str, EmbeddingService]:
+        wanted = set(models)
+        return {model: service for model, service in self._services().items() if model in wanted}
 
     def relevance(self, question: Question, nearest: float) -> float:
         """How much of an answer there may be to a question whose nearest chunk has this cosine."""
@@ -122,6 +129,11 @@ class Tiers:
                     self._frequencies.clear()
                 self._frequencies[term] = now + FREQUENCY_SECONDS, count
         return count
+
+
+def as_utf8(text: str) -> str:
+    """A question as models take it: an argument that wasn't UTF-8 holds surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _descending(scores: NDArray[np.float64], most: int) -> NDArray[np.intp]:

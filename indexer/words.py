@@ -121,9 +121,19 @@ def tokens(text: str) -> Tokens:
     ``lexical`` joins their stems by spaces and adds, behind each identifier of more than one word, the identifier as a
     whole without underscores (``getuser`` for ``get_user`` and ``getUser``), so that an exact name outranks its parts.
     """
-    identifiers = _ASCII_IDENTIFIERS(text) if text.isascii() else _IDENTIFIERS(unicodedata.normalize("NFKC", text))
-    words = list(chain.from_iterable(map(_words.__getitem__, identifiers)))
-    return Tokens(" ".join(map(_lexical.__getitem__, identifiers)), words)
+    names = identifiers(text)
+    words = list(chain.from_iterable(map(_words.__getitem__, names)))
+    return Tokens(" ".join(map(_lexical.__getitem__, names)), words)
+
+
+def identifiers(text: str) -> list[str]:
+    """The identifiers and numbers of a text, in order: what `tokens` splits."""
+    return _ASCII_IDENTIFIERS(text) if text.isascii() else _IDENTIFIERS(unicodedata.normalize("NFKC", text))
+
+
+def lexical_terms(identifier: str) -> list[str]:
+    """What `tokens` makes of one identifier for the full-text table."""
+    return _lexical[identifier].split()
 
 
 def forget() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ctx42d.indexer.focus import MOST_LINES, focus
+from ctx42d.indexer.focus import MOST_LINES, Focus
 from ctx42d.indexer.folding import Said, first_like
 from ctx42d.indexer.question import understand
 
@@ -14,27 +14,27 @@ def lines_with(said: dict[int, str]) -> str:
 
 
 def test_a_short_chunk_matters_as_a_whole() -> None:
-    assert focus(understand("pool"), "a\nb\nthe pool\nd") == (0, 3)
+    assert Focus(understand("pool")).of("a\nb\nthe pool\nd") == (0, 3)
 
 
 def test_the_line_with_most_of_the_question_and_its_neighbours_matter() -> None:
     said = {5: "the pool", 18: "connections of the pool", 20: "a connection", 21: "close", 29: "pooled"}
-    assert focus(understand("connection pool"), lines_with(said)) == (18, 20)
+    assert Focus(understand("connection pool")).of(lines_with(said)) == (18, 20)
 
 
 def test_a_name_in_the_question_is_worth_more_than_its_words() -> None:
     said = {4: "get the user by name", 15: "get_user_name(row)"}
-    assert focus(understand("get_user_name"), lines_with(said)) == (15, 15)
+    assert Focus(understand("get_user_name")).of(lines_with(said)) == (15, 15)
 
 
 def test_where_no_line_says_anything_the_first_ones_matter() -> None:
-    assert focus(understand("zygote"), lines_with({})) == (0, MOST_LINES - 1)
+    assert Focus(understand("zygote")).of(lines_with({})) == (0, MOST_LINES - 1)
 
 
 @pytest.mark.parametrize("question", ["", "\0", "pool"])
 def test_never_more_lines_than_there_are(question: str) -> None:
     for text in ("", "\n", "pool\n" * 40):
-        first, last = focus(understand(question), text)
+        first, last = Focus(understand(question)).of(text)
         assert 0 <= first <= last < len(text.split("\n"))
         assert last - first < 2 * MOST_LINES
 
