@@ -61,6 +61,13 @@ def test_every_key_of_the_configuration_is_explained_above_it() -> None:
     assert unexplained == []
 
 
+def test_every_file_is_on_a_map() -> None:
+    pages = "".join((TOP / "docs" / name).read_text() for name in ("design.md", "memory.md"))
+    code = [path for folder in ("daemon", "indexer", "memory") for path in (TOP / folder).glob("*.py")]
+    files = {path.name for path in code if not path.name.startswith(("cli_", "__"))}
+    assert {name for name in files if not re.search(rf"\b{name}`", pages)} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", page.read_text())
