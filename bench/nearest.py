@@ -128,7 +128,7 @@ def measure(scratch: Path, tier: Any, rows: Rows, asked: Rows, likely: list[int]
         del rows
         results = []
         for number in likely:
-            with patch.object(vectors, "LIKELY", number):
+            with patch.object(vectors, "LIKELY", number), patch.object(vectors, "LIKELY_SHARE", 0.0):
                 results.append({"likely": number, **asking(index, tier, asked, exact)})
         index.release()
         before = pss_bytes(os.getpid())

@@ -1,4 +1,8 @@
-"""A figure that is looked up again only after a while: clients poll, and counting costs the same each time."""
+"""A figure that is looked up again only after a while: clients poll, and counting costs the same each time.
+
+The longer it takes the longer it is remembered, so that looking never takes more than a fiftieth of the time: counting
+67,000 texts at every question was a fifth of what a question cost.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 REMEMBER_S = 0.2
 QUICK_S = 0.005
+TIMES_AS_LONG = 50.0
+LONGEST_S = 5.0
 
 
 class Remembered(Generic[T]):
@@ -35,5 +41,6 @@ class Remembered(Generic[T]):
         if (began := self._clock()) >= self._until:
             self._value = self._look()
             now = self._clock()
-            self._until, self._took_s = now + self._for_s, now - began
+            self._took_s = now - began
+            self._until = now + max(self._for_s, min(TIMES_AS_LONG * self._took_s, LONGEST_S))
         return self._value

@@ -37,9 +37,9 @@ ANY_DEEP_BYTES = "SELECT length(deep) FROM vectors WHERE model = ? AND deep IS N
 SCANNED_ROWS = 100_000
 """Above so many rows only those are looked at whose signs are likely ones: the rows of more are not held in memory."""
 LIKELY = 4000
-"""How many chunks are looked at exactly then: see bench/RESULTS.md for the share of the nearest ten that they hold."""
-
-NOWHERE = np.uint16(2**14 - 1)  # further than anything: the farthest is 4 steps a component away
+LIKELY_SHARE = 0.01
+"""How many chunks are looked at exactly then, and which share of them if that is more: see bench/RESULTS.md for how
+many of the nearest ten they hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,8 @@ class VectorIndex:
             rows = np.where(_among(owners, files), rows, np.int32(-1))
         if chunks is not None:
             rows = np.where(np.isin(ids, chunks), rows, np.int32(-1))
-        at = None if count <= SCANNED_ROWS else _likely(matrix.distances(query, count), rows, max(LIKELY, 4 * k))
+        wanted = max(LIKELY, int(LIKELY_SHARE * len(ids)), 4 * k)
+        at = None if count <= SCANNED_ROWS else _likely(matrix.distances(query, count), rows, wanted)
         if at is None:
             scores = np.where(rows >= 0, matrix.scores(query, count)[np.maximum(rows, 0)], -np.inf)
         else:
@@ -272,9 +273,10 @@ def _among(owners: NDArray[np.int32], files: NDArray[np.int32]) -> NDArray[np.bo
 
 def _likely(distances: NDArray[np.uint16], rows: NDArray[np.int32], wanted: int) -> NDArray[np.intp]:
     """Where those chunks are whose rows differ least: at least so many as wanted, if there are."""
-    here = rows >= 0
-    ours = np.where(here, distances[np.maximum(rows, 0)], NOWHERE)
-    counts = np.cumsum(np.bincount(ours, minlength=int(NOWHERE) + 1)[:-1])
-    if counts[-1] <= wanted:
-        return np.flatnonzero(here)
-    return np.flatnonzero(ours <= np.searchsorted(counts, wanted))
+    here = np.flatnonzero(rows >= 0)
+    if len(here) <= wanted:
+        return here
+    ours = distances[rows] if len(here) == len(rows) else distances[rows[here]]
+    counts = np.cumsum(np.bincount(ours))
+    near = np.flatnonzero(ours <= np.searchsorted(counts, wanted))
+    return near if len(here) == len(rows) else here[near]
