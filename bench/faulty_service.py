@@ -1,12 +1,12 @@
 """The daemon, with two handles for `watch_faults.py`: `faulty_service.py FIFO STUCK_SECONDS [service's arguments]`.
 
-A line "die" in the FIFO raises SystemExit in the watcher's thread, as an error in it would; STUCK_SECONDS says how long
-that thread may go without a sign of life. Nothing else is other than in the daemon itself.
+A line "die" in the FIFO has the watcher's thread end by an error while it takes in its next event, which is lost;
+STUCK_SECONDS says how long that thread may go without a sign of life. Nothing else is other than in the daemon itself.
+(SystemExit thrown into the thread from outside, between any two of its instructions, once left a lock held for good.)
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 import threading
@@ -15,14 +15,17 @@ from ctx42d.daemon import service
 from ctx42d.daemon.watch_supervisor import WatchSupervisor
 
 
+def _fail(event: object) -> None:
+    raise RuntimeError(f"ordered to fail, at {event}")
+
+
 def _obey(fifo: str) -> None:
     while True:
         with open(fifo) as orders:  # until whoever wrote closes it
             for _ in orders:
                 for thread in threading.enumerate():
-                    if thread.name == "watcher" and thread.ident:
-                        ident, error = ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
-                        ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, error)
+                    if thread.name == "watcher":
+                        thread.handle_event = _fail  # type: ignore[attr-defined]
 
 
 def main() -> int:

@@ -1,6 +1,5 @@
 """A watcher that can't be relied on is replaced, and one that can't be had is done without; with real inotify."""
 
-import ctypes
 import os
 import shutil
 import threading
@@ -76,12 +75,15 @@ def supervised(tmp_path: Path) -> Iterator[Supervised]:
     tree.watching.close()
 
 
+def fail(event: object) -> None:
+    raise SystemExit
+
+
 def end_the_watchers_thread(tree: Supervised) -> None:
-    """End it from outside, as nothing in the code would."""
+    """Have it fail while it takes in an event, which is lost."""
     tree.told()  # it is in its loop
     (thread,) = (thread for thread in threading.enumerate() if thread.name == "watcher")
-    ended = ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit))
-    assert ended == 1
+    thread.handle_event = fail
     (tree.root / "src" / "wake.py").write_text("x\n")  # it sleeps until there is an event
     thread.join(20)
     assert not thread.is_alive()
