@@ -74,7 +74,7 @@ def test_lengths_of_chunks_that_are_gone_are_let_go_of(opened: Index) -> None:
 
 
 def test_only_so_much_is_remembered(opened: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MOST_REMEMBERED * 8 < 5_000_000
+    assert MOST_REMEMBERED * 6 < 10_000_000
     monkeypatch.setattr("ctx42d.indexer.postings.MOST_REMEMBERED", 40)
     postings = Postings()
     for word in WORDS:
