@@ -73,8 +73,8 @@ class Postings:
         connection.execute(PLACES)
         connection.execute("BEGIN")
         try:
-            table = self._up_to_date(connection)
-            newest = int(table.ids[-1]) if len(table.ids) else 0
+            newest = connection.execute(NEWEST).fetchone()[0] or 0  # that this connection sees: another may see more
+            table = self._up_to_date(connection, newest)
             postings = [self._posting(connection, table, term, newest) for term in terms]
             rows, tokens = _averages(connection)
         finally:
@@ -92,9 +92,8 @@ class Postings:
             gone = len(self._table.ids) > 2 * live
             self._table = _Table() if gone else _Table(self._table.ids, self._table.lengths)
 
-    def _up_to_date(self, connection: sqlite3.Connection) -> _Table:
+    def _up_to_date(self, connection: sqlite3.Connection, newest: int) -> _Table:
         """The table with all chunks that this connection sees."""
-        newest = connection.execute(NEWEST).fetchone()[0] or 0
         with self._lock:
             table = self._table
             last = int(table.ids[-1]) if len(table.ids) else 0

@@ -1,5 +1,6 @@
 """Words are found as the full text itself finds and weighs them, while chunks come and go."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -24,6 +25,16 @@ def opened(tmp_path: Path) -> Iterator[Index]:
         index.put(f"{WORDS[number % 5]}/{number}.py".encode(), f"def {WORDS[number % 4]}(): {text}")
     with closing(index.database), closing(index.store):
         yield index
+
+
+class Unbegun:
+    """A connection in the middle of a transaction, which it leaves open."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+        return self._connection.execute("SELECT 1" if sql == "BEGIN" else sql, values)
 
 
 def find(index: Index, postings: Postings, *terms: str) -> Found:
@@ -53,6 +64,18 @@ def test_a_chunk_that_came_since_is_found(opened: Index) -> None:
     opened.put(b"new.py", "omega omega alpha")
     agrees(opened, postings, "alpha", "omega")
     assert postings.frequency("omega") == 1
+
+
+def test_a_question_that_sees_an_older_index_hides_nothing_from_later_ones(opened: Index) -> None:
+    postings = Postings()
+    find(opened, postings, "alpha")
+    with opened.database.reading() as older:
+        older.execute("BEGIN")
+        older.execute("SELECT count(*) FROM chunks_fts_docsize").fetchone()
+        opened.put(b"new.py", "omega alpha")
+        agrees(opened, postings, "alpha")  # another connection, which sees the new chunk
+        postings.find(Unbegun(older), ["omega"])  # type: ignore[arg-type]
+    agrees(opened, postings, "omega")
 
 
 def test_a_chunk_that_went_is_known_to_the_full_text_only(opened: Index) -> None:
