@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from score_offline import Asked, Library, questions
@@ -24,7 +25,7 @@ from ctx42d.indexer.ranking import Candidate
 from ctx42d.indexer.search import Found
 
 TIERS = ("lexical", "static", "deep")
-NEUTRAL = {
+NEUTRAL: dict[str, dict[str, Any]] = {
     "definition of a named symbol": {"DEFINITION": 0.0},
     "symbol says the question's words": {"SYMBOL_COVERS": 0.0, "SYMBOL_COVERED": 0.0},
     "file name": {"PATH_STEM": 0.0},
@@ -34,6 +35,9 @@ NEUTRAL = {
     "tests behind": {"BEHIND_TESTS": 1.0},
     "documentation behind": {"BEHIND_DOCS": 1.0},
     "words that no vector knows": {"EXACT": 1.0},
+    "identifiers in a sentence": {"NAMED": 1.0},
+    "sentences beside a model": {"SENTENCE": {}},
+    "said word for word": {"LITERAL": 0.0},
     "all signals but the tiers": {
         "DEFINITION": 0.0,
         "SYMBOL_COVERS": 0.0,
@@ -89,13 +93,13 @@ def score(library: Library, asked: Sequence[tuple[Asked, Found]]) -> str:
 
 def without(found: Found, tier: str) -> Found:
     """What was found, without what only this tier found, and without its opinion."""
-    left = [replace(one, strengths={k: v for k, v in one.strengths.items() if k != tier}) for one in found.candidates]
+    left = [one._replace(strengths={k: v for k, v in one.strengths.items() if k != tier}) for one in found.candidates]
     kept: list[Candidate] = [one for one in left if one.strengths]
     return replace(found, candidates=kept)
 
 
 @contextmanager
-def patched(values: dict[str, float]) -> Iterator[None]:
+def patched(values: dict[str, Any]) -> Iterator[None]:
     """The ranking with other constants."""
     before = {name: getattr(ranking, name) for name in values}
     try:

@@ -21,15 +21,20 @@ from ctx42d.indexer.words import identifier_words
 TIER_WEIGHTS = {"lexical": 1.0, "static": 0.8, "deep": 1.0}
 LEXICAL_CONTRAST = 1.5  # BM25 of a chunk with half of the question's words is worth less than half
 LAST = 0.02  # the last of a list was found, after all
-# A word that no vector knows can only be found as it is written.
+# A word that no vector knows can only be found as it is written, and an identifier is meant so.
 EXACT = 1.5
-DEFINITION = 1.2
+NAMED = 2.0
+# Beside a model that reads sentences, words that happen to be the same say less.
+SENTENCE = {"lexical": 0.5}
+DEFINITION = 2.0
+FEW_NAMES = 2  # of more, as in a piece of code, each is less what the question is about
 FEW_WORDS = 2
 PATH_STEM = 0.8
 PATH_FOLDER = 0.2
 MOST_FOLDER_WORDS = 3
 SYMBOL_COVERS = 0.15
 SYMBOL_COVERED = 0.1
+LITERAL = 5.0
 FILE_SUPPORT = 0.3
 FURTHER_HIT = 0.4
 BEHIND_TESTS = 0.3
@@ -45,7 +50,10 @@ _DOCS_PATH = re.compile(
 
 
 class Candidate(NamedTuple):
-    """A chunk that some tier found. `strengths`: 0 to 1, of each tier that found it (`in_proportion`)."""
+    """A chunk that some tier found. `strengths`: 0 to 1, of each tier that found it (`in_proportion`).
+
+    `literal`: the share of the question that it holds word for word.
+    """
 
     chunk_id: int
     file_id: int
@@ -55,21 +63,26 @@ class Candidate(NamedTuple):
     kind: str
     defines: tuple[str, ...]
     strengths: Mapping[str, float]
+    literal: float = 0.0
 
 
 class Signals(NamedTuple):
-    """What the signals make of a candidate: the sum of its tiers, factors on that, and one on all of it (`behind`)."""
+    """What the signals make of a candidate.
+
+    The sum of its tiers, factors on that, what is added (`literal`), and a factor on all of it (`behind`).
+    """
 
     base: float
     definition: float
     symbol: float
     path: float
+    literal: float
     behind: float
 
     @property
     def score(self) -> float:
         """What they come to."""
-        return self.base * (1 + self.definition + self.symbol + self.path) * self.behind
+        return (self.base * (1 + self.definition + self.symbol + self.path) + self.literal) * self.behind
 
 
 class Ranked(NamedTuple):
@@ -85,10 +98,12 @@ class Ranked(NamedTuple):
     @property
     def shares(self) -> dict[str, float]:
         """The share that each signal has in the score. Of few candidates anybody wants to know them."""
-        base, definition, symbol, path, behind = self.signals
+        base, definition, symbol, path, literal, behind = self.signals
         shares = {tier: self.weights[tier] * strength for tier, strength in self.candidate.strengths.items()}
         factors = {"definition": definition, "symbol": symbol, "path": path}
         shares |= {name: base * factor for name, factor in factors.items() if factor}
+        if literal:
+            shares["literal"] = literal
         if behind < 1:
             shares["behind"] = sum(shares.values()) * (behind - 1)
         shares["file"] = self.support
@@ -112,8 +127,7 @@ def in_proportion(tier: str, scored: Sequence[tuple[int, float]]) -> list[tuple[
 
 def rank(question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
     """Return the candidates, best first; ties in the order of chunk ids."""
-    weights = {**TIER_WEIGHTS, "lexical": TIER_WEIGHTS["lexical"] * (EXACT if question.unheard_of else 1.0)}
-    named = _named(question)
+    weights, named = _weights(question, candidates), _named(question)
     signals = [_signals(question, named, weights, candidate) for candidate in candidates]
     supports = _file_support(candidates, [one.score for one in signals])
     found = [
@@ -143,7 +157,18 @@ def _signals(question: Question, named: frozenset[str], weights: Mapping[str, fl
     base = sum([weights[tier] * strength for tier, strength in candidate.strengths.items()])
     definition = DEFINITION * _defines(named, candidate)
     behind = _behind(question, candidate, path)
-    return Signals(base, definition, _symbol(question, candidate.symbol), _path(question, path), behind)
+    symbol, literal = _symbol(question, candidate.symbol), LITERAL * candidate.literal
+    return Signals(base, definition, symbol, _path(question, path), literal, behind)
+
+
+def _weights(question: Question, candidates: Sequence[Candidate]) -> dict[str, float]:
+    """What each tier is worth to this kind of question."""
+    if len(question.text.split()) > FEW_WORDS and question.identifiers:
+        return {**TIER_WEIGHTS, "lexical": TIER_WEIGHTS["lexical"] * NAMED}
+    if question.unheard_of:
+        return {**TIER_WEIGHTS, "lexical": TIER_WEIGHTS["lexical"] * EXACT}
+    has_deep = any("deep" in candidate.strengths for candidate in candidates)
+    return TIER_WEIGHTS | SENTENCE if has_deep and len(question.words) > FEW_WORDS else TIER_WEIGHTS
 
 
 def _named(question: Question) -> frozenset[str]:
@@ -155,10 +180,10 @@ def _named(question: Question) -> frozenset[str]:
 
 
 def _defines(named: frozenset[str], candidate: Candidate) -> float:
-    """Whether the chunk defines something that the question names."""
+    """Whether the chunk defines something that the question names: 1, less if it names many things, or 0."""
     if not named or candidate.kind == "section":
         return 0.0
-    return 1.0 if any(flat(name) in named for name in candidate.defines) else 0.0
+    return min(1.0, FEW_NAMES / len(named)) if any(flat(name) in named for name in candidate.defines) else 0.0
 
 
 def _symbol(question: Question, symbol: str) -> float:

@@ -7,17 +7,20 @@ part. A hit that says again what a better one says is folded into it.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ctx42d.indexer.candidates import Candidates
+from ctx42d.indexer.chunk_rows import chunk_text
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.filters import Filters, allowed
 from ctx42d.indexer.focus import Focus
 from ctx42d.indexer.folding import Said, first_like
 from ctx42d.indexer.hits import Chosen, Hit, read_hits
+from ctx42d.indexer.literal import share_said, wanted
 from ctx42d.indexer.named_languages import most_used, named, without
 from ctx42d.indexer.question import MOST_CHARS, Question, understand
 from ctx42d.indexer.ranking import Candidate, Ranked, forget, in_proportion, rank
@@ -29,6 +32,8 @@ from ctx42d.indexer.vectors import VectorIndex
 
 LANGUAGE_SECONDS = 60.0  # which language most code is in is counted again: 3 ms for 2,000 files
 SPARE = 5  # hits read beyond those wanted: some may be folded
+READ_LITERALLY = 50
+TEXTS = "SELECT c.id, c.text FROM json_each(?) wanted JOIN chunks c ON c.id = wanted.value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,8 @@ class Search:
         relevant = self._tiers.relevance(question, static[0][1] if static else 0.0) >= FLOOR
         if not relevant:
             found = [("lexical", self._tiers.with_rare_word(question, lexical))]
-        return Found(question, self._candidates(found), tiers, took_part, relevant)
+        literal = self._said_literally(query.text, lexical)
+        return Found(question, self._candidates(found, literal), tiers, took_part, relevant)
 
     def release(self) -> None:
         """Let go of the memory that questions brought in."""
@@ -162,9 +168,20 @@ class Search:
             chosen = [Chosen(best.candidate.chunk_id, best.score, best.shares) for best in page]
             yield from read_hits(self._database, chosen, roots)
 
-    def _candidates(self, found: Sequence[tuple[str, Scored]]) -> list[Candidate]:
+    def _said_literally(self, text: str, lexical: Scored) -> dict[int, float]:
+        """Of the chunks with most of the words, which share of the question each has word for word."""
+        asked = wanted(text[:MOST_CHARS])
+        if asked is None:
+            return {}
+        ids = json.dumps([chunk_id for chunk_id, _ in lexical[:READ_LITERALLY]])
+        with self._database.reading() as connection:
+            rows = connection.execute(TEXTS, (ids,)).fetchall()
+        return {chunk_id: share_said(asked, chunk_text(stored)) for chunk_id, stored in rows}
+
+    def _candidates(self, found: Sequence[tuple[str, Scored]], literal: Mapping[int, float]) -> list[Candidate]:
         strengths: dict[int, dict[str, float]] = {}
         for tier, scored in found:
             for chunk_id, strength in in_proportion(tier, scored):
                 strengths.setdefault(chunk_id, {})[tier] = strength
-        return self._chunks.of(strengths)
+        chunks = self._chunks.of(strengths)
+        return [one._replace(literal=literal.get(one.chunk_id, 0.0)) for one in chunks] if literal else chunks

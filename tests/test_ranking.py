@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctx42d.indexer.question import understand
-from ctx42d.indexer.ranking import FURTHER_HIT, TIER_WEIGHTS, Candidate, Ranked, in_proportion, rank
+from ctx42d.indexer.ranking import FURTHER_HIT, LITERAL, TIER_WEIGHTS, Candidate, Ranked, in_proportion, rank
 
 
 def candidate(
@@ -35,6 +35,28 @@ def test_a_definition_comes_before_its_uses_although_they_rank_higher() -> None:
     assert order("get_user", use, definition) == [2, 1]
     assert order("where is getUser defined", use, definition) == [2, 1]
     assert order("delete all sessions", use, definition) == [1, 2]
+
+
+def test_a_chunk_that_says_it_word_for_word_comes_first_however_it_is_named() -> None:
+    literal = candidate(1, "src/zz.py", lexical=20)._replace(literal=0.8)
+    assert order("raise ValueError(no such user)", literal, candidate(2, "src/user.py", lexical=1, static=1)) == [1, 2]
+    shares = rank(understand("raise ValueError(no such user)"), [literal])[0].shares
+    assert shares["literal"] == pytest.approx(0.8 * LITERAL)
+
+
+def test_an_identifier_in_a_sentence_is_meant_as_it_is_written() -> None:
+    has_it, resembles = candidate(1, lexical=4), candidate(2, static=1)
+    assert order("why is get_user slow today", has_it, resembles) == [1, 2]
+    assert order("why is everything slow today", has_it, resembles) == [1, 2]
+    has_it, resembles = candidate(1, lexical=30), candidate(2, static=5)
+    assert order("why is get_user slow today", has_it, resembles) == [1, 2]
+    assert order("why is everything slow today", has_it, resembles) == [2, 1]
+
+
+def test_of_a_sentence_the_model_knows_more_than_words_that_are_the_same() -> None:
+    has_words, answers = candidate(1, lexical=1), candidate(2, deep=2)
+    assert order("how do I get rid of repeated numbers", has_words, answers) == [2, 1]
+    assert order("get_numbers", has_words, answers) == [1, 2]
 
 
 def test_a_word_of_a_sentence_that_happens_to_be_a_name_is_no_name() -> None:
@@ -164,6 +186,7 @@ CANDIDATES = st.lists(
         kind=st.sampled_from(["", "function", "section"]),
         defines=st.lists(NAMES, max_size=3).map(tuple),
         strengths=st.dictionaries(st.sampled_from(["lexical", "static", "deep"]), st.floats(0.01, 1.0), min_size=1),
+        literal=st.floats(0.0, 1.0),
     ),
     max_size=8,
     unique_by=lambda found: found.chunk_id,
