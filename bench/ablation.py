@@ -87,7 +87,9 @@ def column(work: Path, name: str, path: Path, options: argparse.Namespace) -> di
 
 def score(library: Library, asked: Sequence[tuple[Asked, Found]]) -> str:
     """Mean NDCG@10 by hit and by file."""
-    scores = [library.measure(one, ranking.rank(found.question, found.candidates)) for one, found in asked]
+    scores = [
+        library.measure(one, ranking.rank(found.question, found.candidates, found.deep_share)) for one, found in asked
+    ]
     return f"{np.mean([s.chunk for s in scores]):.3f} / {np.mean([s.file for s in scores]):.3f}"
 
 

@@ -235,7 +235,7 @@ def main() -> int:
         for name, path in (part.split("=", 1) for part in options.what):
             library = Library(options.work, name)
             scores = [
-                library.measure(asked, rank(found.question, found.candidates))
+                library.measure(asked, rank(found.question, found.candidates, found.deep_share))
                 for asked in questions(Path(path))
                 for found in [library.find(asked.text, deep=not options.no_deep)]
             ]

@@ -26,6 +26,7 @@ EXACT = 1.5
 NAMED = 2.0
 # Beside a model that reads sentences, words that happen to be the same say less.
 SENTENCE = {"lexical": 0.5}
+MOST_READ = 0.75  # of the chunks, by that model
 DEFINITION = 2.0
 FEW_NAMES = 2  # of more, as in a piece of code, each is less what the question is about
 FEW_WORDS = 2
@@ -125,9 +126,12 @@ def in_proportion(tier: str, scored: Sequence[tuple[int, float]]) -> list[tuple[
     return [(one, LAST + (1 - LAST) * share**power) for (one, _), share in zip(scored, shares, strict=True)]
 
 
-def rank(question: Question, candidates: Sequence[Candidate]) -> list[Ranked]:
-    """Return the candidates, best first; ties in the order of chunk ids."""
-    weights, named = _weights(question, candidates), _named(question)
+def rank(question: Question, candidates: Sequence[Candidate], deep_share: float = 1.0) -> list[Ranked]:
+    """Return the candidates, best first; ties in the order of chunk ids.
+
+    `deep_share`: of all chunks, those that have a deep vector.
+    """
+    weights, named = _weights(question, candidates, deep_share), _named(question)
     signals = [_signals(question, named, weights, candidate) for candidate in candidates]
     supports = _file_support(candidates, [one.score for one in signals])
     found = [
@@ -161,14 +165,16 @@ def _signals(question: Question, named: frozenset[str], weights: Mapping[str, fl
     return Signals(base, definition, symbol, _path(question, path), literal, behind)
 
 
-def _weights(question: Question, candidates: Sequence[Candidate]) -> dict[str, float]:
+def _weights(question: Question, candidates: Sequence[Candidate], deep_share: float) -> dict[str, float]:
     """What each tier is worth to this kind of question."""
+    # What a chunk lacks puts it behind: as long as the model has read a part only, its tier counts by that.
+    weights = {**TIER_WEIGHTS, "deep": TIER_WEIGHTS["deep"] * deep_share}
     if len(question.text.split()) > FEW_WORDS and question.identifiers:
-        return {**TIER_WEIGHTS, "lexical": TIER_WEIGHTS["lexical"] * NAMED}
+        return {**weights, "lexical": TIER_WEIGHTS["lexical"] * NAMED}
     if question.unheard_of:
-        return {**TIER_WEIGHTS, "lexical": TIER_WEIGHTS["lexical"] * EXACT}
-    has_deep = any("deep" in candidate.strengths for candidate in candidates)
-    return TIER_WEIGHTS | SENTENCE if has_deep and len(question.words) > FEW_WORDS else TIER_WEIGHTS
+        return {**weights, "lexical": TIER_WEIGHTS["lexical"] * EXACT}
+    has_deep = deep_share >= MOST_READ and any("deep" in candidate.strengths for candidate in candidates)
+    return weights | SENTENCE if has_deep and len(question.words) > FEW_WORDS else weights
 
 
 def _named(question: Question) -> frozenset[str]:

@@ -61,13 +61,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the tiers found: the question taken apart, the candidates, and the rest as in `Answer`."""
+    """What the tiers found: the question taken apart, the candidates, and the rest as in `Answer`.
+
+    `deep_share`: of all chunks, those that the models which took part have read.
+    """
 
     question: Question
     candidates: list[Candidate] = field(default_factory=list)
     tiers: list[str] = field(default_factory=list)
     models: dict[str, bool] = field(default_factory=dict)
     relevant: bool = True
+    deep_share: float = 1.0
 
 
 class Search:
@@ -94,7 +98,7 @@ class Search:
         """Return the best hits for a query."""
         self.last_asked = time.monotonic()
         found = self.find(query, roots)
-        ranked = rank(found.question, found.candidates)
+        ranked = rank(found.question, found.candidates, found.deep_share)
         self._hit(best.candidate.file_id for best in ranked[: query.k])
         hits = self._hits(ranked, query.k, roots)
         focus = Focus(found.question)
@@ -124,7 +128,8 @@ class Search:
         if not relevant:
             found = [("lexical", self._tiers.with_rare_word(question, lexical))]
         literal = self._said_literally(query.text, lexical)
-        return Found(question, self._candidates(found, literal), tiers, took_part, relevant)
+        deep_share = self._tiers.share_read(model for model, scored in deep.items() if scored is not None)
+        return Found(question, self._candidates(found, literal), tiers, took_part, relevant, deep_share)
 
     def release(self) -> None:
         """Let go of the memory that questions brought in."""

@@ -77,6 +77,11 @@ class VectorIndex:
         with self._lock:
             return self._chunks.count - self._chunks.removed
 
+    def deep_rows(self, model: str = OWN) -> int:
+        """How many vectors a model has, or is to have."""
+        with self._lock:
+            return self._places.end(model)
+
     def new_deep_rows(self, model: str, count: int = 1) -> int:
         """The first of so many rows for new vectors of a model."""
         with self._lock:

@@ -35,8 +35,11 @@ SETTINGS = WorkerSettings(request_timeout_seconds=3.0, restart_delay_ms=1, resta
 
 
 def own_mb() -> int:
-    """What this process may hold by itself: pytest, and what earlier tests left in it, is larger than a daemon."""
-    return max(150, Probe().process_bytes(os.getpid()) // MB + 50)
+    """What to add to a ceiling for this process: pytest, and what earlier tests left in it, is larger than a daemon.
+
+    Workers are let in up to 0.85 of the ceiling: what they find free is the same, whatever this process holds.
+    """
+    return max(150, int((Probe().process_bytes(os.getpid()) // MB + 117) / 0.85) - 106)
 
 
 def command(folder: Path, *options: object) -> list[str]:

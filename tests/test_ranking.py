@@ -209,3 +209,10 @@ def test_a_test_with_a_word_that_nobody_knows_is_before_code_that_only_resembles
     question = replace(understand("zqbcdfgh"), unheard_of=True)
     found = [candidate(1, "src/near.py", deep=0), candidate(2, "tests/test_it.py", lexical=0, deep=40)]
     assert [ranked.candidate.chunk_id for ranked in rank(question, found)] == [2, 1]
+
+
+@pytest.mark.parametrize(("deep_share", "first"), [(0.0, 1), (0.3, 1), (1.0, 2)])
+def test_a_chunk_that_the_model_has_not_read_yet_is_not_put_behind_for_that(deep_share: float, first: int) -> None:
+    unread, read = candidate(1, static=1), candidate(2, static=30, deep=1)
+    ranked = rank(understand("where is the cache emptied"), [unread, read], deep_share)
+    assert ranked[0].candidate.chunk_id == first

@@ -11,6 +11,7 @@ import pytest
 from hostile_questions import hostile_questions
 from index_kit import DEEP_DIMS, Index, row_of
 
+from ctx42d.indexer import tiers
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.filters import Filters, path_pattern
@@ -210,6 +211,16 @@ def test_the_answer_says_which_tiers_took_part(library: Library) -> None:
     assert answer.tiers == ["lexical", "static", "deep"]
     assert any("deep" in hit.shares for hit in answer.hits)
     assert all(sum(hit.shares.values()) == pytest.approx(hit.score) for hit in answer.hits)
+
+
+def test_the_deep_tier_counts_by_how_much_its_model_has_read(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiers, "REMEMBER_SHARE_S", 0.0)
+    query = Query("send request", 10, wait_deep_s=30)
+    assert library.search.find(query, library.roots).deep_share == 0.0
+    library.deepen()
+    assert library.search.find(query, library.roots).deep_share == 1.0
+    library.add("src/new.py", "def send_request_again():\n    pass\n")
+    assert 0.5 < library.search.find(query, library.roots).deep_share < 1.0
 
 
 def test_the_files_that_a_question_hits_get_their_deep_vectors_next(library: Library) -> None:

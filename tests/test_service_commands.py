@@ -184,11 +184,12 @@ def test_verify_lists_what_differs_from_the_disk_and_in_the_index(tmp_path):
         assert sorted(said.lines) == sorted(
             [
                 f"{home.database}: 1 full text without its chunk",
+                f"{home.database}: 3 defined names without their chunk",
                 f"{home.database}: 1 files with chunks that are missing or there twice",
                 f"{tree}/changed.py: differs from what is indexed",
             ]
         )
-        assert said.err == "3 differences in 4 files compared\n"
+        assert said.err == "4 differences in 4 files compared\n"
         home.ok("pause")
         (tree / "unread.py").unlink()
         differs = home("verify", tree / "unread.py", "--json")
