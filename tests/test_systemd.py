@@ -105,7 +105,7 @@ def test_a_daemon_that_hangs_is_ended_with_a_look_at_its_threads_and_started_aga
     sign = installed.runtime / "hang"
     command = shlex.join([sys.executable, "-P", str(HANGING), str(sign)])
     said = installed.runtime / "dump"
-    settings = {"WatchdogSec": "4", "RestartSec": "0", "StandardError": f"append:{said}"}
+    settings = {"WatchdogSec": "8", "RestartSec": "0", "StandardError": f"append:{said}"}
     installed.override({**settings, "ExecStart": f"\nExecStart={command}"})
     pid = installed.pid
     fed = {installed.shown("WatchdogTimestampMonotonic")}
