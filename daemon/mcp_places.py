@@ -31,3 +31,11 @@ def absolute(typed: str, here: str, roots: Sequence[str]) -> str:
             f"{one_line(typed)} is in several folders: name it absolute: {', '.join(map(one_line, places))}"
         )
     return places[0] if places else near
+
+
+def working_folder() -> str:
+    """The folder that the client works in, whose hits come first: clients start a server in it."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "/"

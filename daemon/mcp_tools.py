@@ -20,7 +20,7 @@ from ctx42d.daemon import mcp_text as text
 from ctx42d.daemon.cli_render import relevance_sentence
 from ctx42d.daemon.client import TIMED_OUT, ClientError, DaemonError
 from ctx42d.daemon.mcp_daemon import Daemon
-from ctx42d.daemon.mcp_places import Ambiguous, absolute
+from ctx42d.daemon.mcp_places import Ambiguous, absolute, working_folder
 from ctx42d.daemon.since import moment
 
 ANSWER_SECONDS = 25.0
@@ -82,7 +82,7 @@ def _search_code(daemon: Daemon, wanted: inputs.SearchCode) -> dict[str, Any]:
         # Hits that overlap once they have their context become one: some more still fill the page.
         "k": wanted.offset + wanted.limit + 1 + (0 if wanted.context is None else wanted.limit),
         "wait_fresh_s": wanted.wait_fresh_s,
-        "near": _here(),
+        "near": working_folder(),
         **_given(root=_folder(daemon, wanted.root), lang=wanted.language, path=wanted.path, kind=wanted.kind),
         **_given(changed_since=_moment(wanted.changed_since), context=wanted.context),
     }
@@ -132,7 +132,7 @@ def _find_implementations(daemon: Daemon, wanted: inputs.FindImplementations) ->
     params = {
         "name": wanted.symbol,
         "k": wanted.offset + wanted.limit + 1,
-        "near": _here(),
+        "near": working_folder(),
         **_given(root=_folder(daemon, wanted.root), lang=wanted.language),
     }
     found = daemon.ask("symbols", params, timeout=ANSWER_SECONDS)
@@ -224,15 +224,7 @@ def _folder(daemon: Daemon, typed: str) -> str:
 
 def _place(daemon: Daemon, typed: str) -> str:
     needed = not os.path.isabs(os.path.expanduser(typed))
-    return absolute(typed, _here(), [root["path"] for root in roots(daemon)] if needed else [])
-
-
-def _here() -> str:
-    """The folder that the client works in, whose hits come first: clients start a server in it."""
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        return "/"
+    return absolute(typed, working_folder(), [root["path"] for root in roots(daemon)] if needed else [])
 
 
 TOOLS = {
