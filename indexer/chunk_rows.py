@@ -51,7 +51,7 @@ class ChunkRows:
                     *(defines, piece.text_z),
                 )
             )
-            texts.append((chunk_id, *full_text(piece.body_tokens, piece.symbol, piece.defines, path)))
+            texts.append((chunk_id, piece.body_tokens, piece.symbol_tokens, path))
             self._delta.added.append((chunk_id, vector_id, file_id))
         self._connection.executemany(INSERT_CHUNK, chunks)
         self._connection.executemany(INSERT_FULL_TEXT, texts)

@@ -148,7 +148,20 @@ def _why_minified(relpath: bytes, data: bytes, language: Language) -> str | None
     if language.kind == "docs" or len(data) < _LEAST_MINIFIED_BYTES:
         return None
     limit = _LONG_LINE_BYTES_WEB if relpath.lower().endswith(_WEB) else _LONG_LINE_BYTES
+    if not _has_longer_line(data, limit):
+        return None
     in_long_lines = sum(len(line) for line in data.splitlines() if len(line) > limit)
     if in_long_lines < _MINIFIED_SHARE * len(data):
         return None
     return f"minified ({100 * in_long_lines // len(data)} % of it in lines longer than {limit} characters)"
+
+
+def _has_longer_line(data: bytes, limit: int) -> bool:
+    """Whether any line has more bytes than that: from line to line as far as the limit reaches, not each of them."""
+    start = 0
+    while len(data) - start > limit:
+        end = data.rfind(b"\n", start, start + limit + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False

@@ -14,18 +14,17 @@ import time
 import zlib
 from dataclasses import replace
 
-import numpy as np
 from msgspec import structs
 
 from ctx42d.indexer import wire
+from ctx42d.indexer.chunk_words import ChunkWords
 from ctx42d.indexer.chunking import Chunk, chunk
 from ctx42d.indexer.content import why_not_content
 from ctx42d.indexer.language_table import Language
 from ctx42d.indexer.languages import language_of
-from ctx42d.indexer.passages import HASH_BYTES, content_hash
-from ctx42d.indexer.quantize import quantize
+from ctx42d.indexer.passages import HASH_BYTES, content_hash, symbol_text
+from ctx42d.indexer.quantize import SCALE_BYTES, quantize
 from ctx42d.indexer.static import STATIC_DIMS, StaticTable
-from ctx42d.indexer.words import identifier_words, tokens
 
 HEAD_BYTES = 256
 COMPRESSION_LEVEL = 3
@@ -37,7 +36,7 @@ class Parser:
     """Parses files with one static table."""
 
     def __init__(self, table: StaticTable) -> None:
-        self._table = table
+        self._table, self._words = table, ChunkWords(table)
 
     def parse(self, file: wire.FileToParse, request: wire.Parse) -> wire.ParsedFile:
         """Return what became of a file; a file that can't be read is an outcome, never an exception."""
@@ -77,13 +76,8 @@ class Parser:
         return wire.ParsedFile(file.key, "indexed", reason, stamp, digest, language.name, lines, self._describe(chunks))
 
     def _describe(self, chunks: list[Chunk]) -> list[wire.ParsedChunk]:
-        vectors = np.zeros((len(chunks), STATIC_DIMS), dtype=np.float32)
-        bodies = []
-        for i, piece in enumerate(chunks):
-            body = tokens(piece.text)
-            vectors[i] = self._table.vector([*_symbol_words(piece.symbol), *body.words])
-            bodies.append(body.lexical)
-        rows, width = quantize(vectors) if chunks else b"", STATIC_DIMS + 4
+        found = [self._words.of(piece.text, piece.symbol, symbol_text(piece.symbol, piece.defines)) for piece in chunks]
+        rows, width = quantize(self._table.vectors([words.rows for words in found])), STATIC_DIMS + SCALE_BYTES
         return [
             wire.ParsedChunk(
                 piece.start_line,
@@ -92,16 +86,13 @@ class Parser:
                 piece.kind,
                 list(piece.defines),
                 zlib.compress(piece.text.encode("utf-8", "replace"), COMPRESSION_LEVEL),
-                bodies[i],
+                words.body,
+                words.symbol,
                 content_hash(piece.symbol, piece.text),
                 rows[i * width : (i + 1) * width],
             )
-            for i, piece in enumerate(chunks)
+            for i, (piece, words) in enumerate(zip(chunks, found, strict=True))
         ]
-
-
-def _symbol_words(symbol: str) -> list[str]:
-    return [word for part in symbol.split(".") for word in identifier_words(part)] if symbol else []
 
 
 def read_stable(path: bytes, max_bytes: int) -> tuple[wire.FileStamp | None, bytes | None]:

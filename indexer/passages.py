@@ -44,7 +44,12 @@ def vectors_name(content: bytes, model: str) -> bytes:
 
 def full_text(body_tokens: str, symbol: str, defines: Sequence[str], path: str) -> FullText:
     """Full-text row of a chunk whose text was tokenized already (`tokens(text).lexical`), its path too."""
-    return FullText(body_tokens, tokens(" ".join((symbol, *defines))).lexical, path)
+    return FullText(body_tokens, tokens(symbol_text(symbol, defines)).lexical, path)
+
+
+def symbol_text(symbol: str, defines: Sequence[str]) -> str:
+    """Whose tokens a chunk has in the column of symbols."""
+    return " ".join((symbol, *defines))
 
 
 def path_tokens(relpath: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAX_FRAME_BYTES = 64 * 2**20
 LENGTH = struct.Struct(">I")
 
@@ -69,7 +69,10 @@ class Parse(msgspec.Struct, tag=True, frozen=True):
 
 
 class ParsedChunk(msgspec.Struct, frozen=True, array_like=True):
-    """One chunk: lines are 1-based and inclusive, `text_z` is zlib-compressed UTF-8, `static` a quantized row."""
+    """One chunk: lines are 1-based and inclusive, `text_z` is zlib-compressed UTF-8, `static` a quantized row.
+
+    The tokens are those of the full text's columns (`passages.full_text`).
+    """
 
     start_line: int
     end_line: int
@@ -78,6 +81,7 @@ class ParsedChunk(msgspec.Struct, frozen=True, array_like=True):
     defines: list[str]
     text_z: bytes
     body_tokens: str
+    symbol_tokens: str
     content_hash: bytes
     static: bytes
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ctx42d.daemon.work_queue import QueueSettings, WorkQueue
 from ctx42d.indexer.database import Database
-from ctx42d.indexer.passages import content_hash
+from ctx42d.indexer.passages import content_hash, symbol_text
 from ctx42d.indexer.quantize import quantize
 from ctx42d.indexer.roots import Roots
 from ctx42d.indexer.selection import SelectionSettings
@@ -117,7 +117,10 @@ def piece(text: str, line: int = 1, symbol: str = "", defines: tuple[str, ...] =
     last = line + text.count("\n")
     lexical, static = tokens(text).lexical, row_of(text)
     text_z = zlib.compress(text.encode("utf-8", "replace"))
-    return ParsedChunk(line, last, symbol, "", list(defines), text_z, lexical, content_hash(symbol, text), static)
+    names = tokens(symbol_text(symbol, defines)).lexical
+    return ParsedChunk(
+        line, last, symbol, "", list(defines), text_z, lexical, names, content_hash(symbol, text), static
+    )
 
 
 def parsed(*texts: str, mtime_s: float = 1000.0, pieces: list[ParsedChunk] | None = None) -> ParsedFile:
