@@ -70,7 +70,7 @@ def scope_folder(method: str, root: str | None, roots: Sequence[Root]) -> bytes 
         return None
     folder = real_path(root)
     roots_at(roots, folder)
-    if not os.path.lexists(folder):
+    if not os.path.lexists(folder) and folder not in (known.path for known in roots):  # of one that is away all is kept
         raise MethodError(f"{method}: {root} does not exist", BAD_PARAMETERS)
     return folder
 

@@ -133,6 +133,7 @@ class Chores:
         pressure = self._engine.governor.relieve()
         self._follow_outside(pressure)
         self._engine.watcher.look()
+        self._engine.look_outside()
         self._look_at_watching()
         self.look_at_clock()
         self._look_at_activity()

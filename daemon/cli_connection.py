@@ -55,6 +55,14 @@ def real_folder(typed: str) -> str:
     return os.path.realpath(_typed(typed))
 
 
+def absolute(typed: str) -> str:
+    """Return the absolute path of what was typed, symlinks as they are: one may have taken a root's place.
+
+    Raises BadArgument.
+    """
+    return os.path.abspath(_typed(typed))
+
+
 def real_place(typed: str) -> str:
     """Return the real path of what was typed, but for its last part: a link is asked about, not what it points to.
 

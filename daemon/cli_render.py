@@ -96,6 +96,7 @@ def status_lines(status: Mapping[str, Any], *, memory: bool) -> list[str]:
         *_watch_lines(status.get("watch", {})),
         f"queue   {queue['pending']:,} pending, {queue['in_flight']:,} in flight, {queue['quarantined']:,} quarantined"
         + (f", the oldest for {duration(queue['oldest_age_s'])}" if queue.get("oldest_age_s") else ""),
+        *[f"gave up {one_line(lost['path'])}: {one_line(lost['reason'])}" for lost in status.get("quarantined", [])],
         *[f"now     {one_line(path)}" for path in status.get("now", [])],
         _memory_line(status["memory"]),
         *_index_lines(status.get("index")),

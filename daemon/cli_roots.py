@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ctx42d.daemon.cli_connection import COUNT_SECONDS, ask, our_daemon, real_folder
+from ctx42d.daemon.cli_connection import COUNT_SECONDS, absolute, ask, our_daemon, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_output import emit, emit_json, notice
 from ctx42d.daemon.cli_render import root_line
@@ -59,7 +59,7 @@ def add_roots_command(paths: tuple[str, ...], bundle: str | None, yes: bool) -> 
 @click.argument("path")
 def remove_root(path: str) -> None:
     """Forget a folder: its part of the index is deleted, its files are not touched."""
-    answer = ask("roots_remove", {"path": real_folder(path)}, timeout=COUNT_SECONDS)
+    answer = ask("roots_remove", {"path": absolute(path)}, timeout=COUNT_SECONDS)
     emit(f"removed {one_line(answer['removed'])}: {count(answer['files'], 'file')} forgotten")
 
 

@@ -11,13 +11,16 @@ import os
 
 from ctx42d.indexer.gitrepo import git_dir
 
+MOST_IN_A_ROW = 3  # times as long: a rebase of hundreds of commits has a lock at nearly every look
+
 
 class GitLocks:
     """The locks that were seen, and since when. Not thread-safe."""
 
     def __init__(self, hold_s: float) -> None:
         self._hold_s = hold_s
-        self._since: dict[bytes, tuple[int, float]] = {}  # by lock: which one of git's commands, first seen
+        # By lock: which one of git's commands, since when, and since when one command came upon another.
+        self._since: dict[bytes, tuple[int, float, float]] = {}
 
     def look(self, now: float) -> Look:
         """Begin to ask about paths, all at the same time."""
@@ -29,10 +32,12 @@ class GitLocks:
             taken_ns = os.stat(lock).st_ctime_ns
         except OSError:
             return False, self._since.pop(lock, None) is not None
-        known, since = self._since.get(lock, (None, now))
-        since = since if known == taken_ns else now  # each git command has a lock, and a time, of its own
-        self._since[lock] = taken_ns, since
-        return now - since < self._hold_s, False
+        known, since, first = self._since.get(lock, (taken_ns, now, now))
+        if known != taken_ns:  # each git command has a lock, and a time, of its own
+            first = first if now - since < self._hold_s else now
+            since = now
+        self._since[lock] = taken_ns, since, first
+        return now - since < self._hold_s and now - first < self._hold_s * MOST_IN_A_ROW, False
 
 
 class Look:

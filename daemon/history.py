@@ -1,7 +1,7 @@
 """What did the daemon do in the last hours? The answer of `history`, which `ctx42d report` draws.
 
 Covers gathering it: memory from `memory_log.py`, minutes and slow files from `activity.py`, files that were given up
-from the queue. Leaves drawing to the client.
+from `why.py`. Leaves drawing to the client.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from ctx42d.daemon.activity import MINUTE_S, Minute
 from ctx42d.daemon.engine import Engine
+from ctx42d.daemon.why import given_up
 
 POINTS = 288  # of memory: one every five minutes of a day
 GIVEN_UP_SHOWN = 50
@@ -29,11 +30,7 @@ def history(engine: Engine, hours: float) -> dict[str, Any]:
             for slow in engine.activity.slowest()
             if (path := _path(engine, slow.root_id, slow.relpath))
         ],
-        "quarantined": [
-            {"path": path, "reason": reason}
-            for root_id, relpath, reason in engine.queue.quarantined()[:GIVEN_UP_SHOWN]
-            if (path := _path(engine, root_id, relpath))
-        ],
+        "quarantined": given_up(engine, GIVEN_UP_SHOWN),
     }
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ctx42d.daemon.debounce import Debouncer
-from ctx42d.daemon.git_lock import GitLocks
+from ctx42d.daemon.git_lock import GitLocks, Look
 from ctx42d.daemon.work_queue import WorkQueue
 from ctx42d.indexer.roots import Root, Roots
 from ctx42d.indexer.store import Store
@@ -98,9 +98,8 @@ class Intake:
                 taken = self._in_hand = self._debouncer.take(lambda key: not look.holds(path_of(key)))
                 held = {key[0] for key in self._debouncer.peek()}
             queued = self._pass_on(taken)
-            written = self._write_owed()
-        left = held if queued else touched
-        return left if written else left | set(self._owed)
+            self._write_owed(look)
+        return (held if queued else touched) | set(self._owed)
 
     def waiting(self, root_id: int | None = None) -> bool:
         """Whether touched paths (of a root) are not queued yet."""
@@ -123,16 +122,17 @@ class Intake:
                 look, path_of = self._git_locks.look(now), self._paths()
                 due = self._debouncer.due(now)
                 held = [key for key in due if look.holds(path_of(key))]
-                if any(look.released(path_of(key)) for key in due):  # all that git has written arrives together
+                asked = [*due, *((root_id, b".git") for root_id in self._owed)]
+                if any(look.released(path_of(key)) for key in asked):  # all that git has written arrives together
                     due += self._debouncer.take(lambda key: look.released(path_of(key)))
                 self._debouncer.put_back(held, now)
                 waits = set(held)
                 self._in_hand = [key for key in due if key not in waits]
             self._pass_on(self._in_hand)
-            self._write_owed()
+            written = self._write_owed(look)
         with self._changed:
             if self._owed:
-                return now + FULL_DISK_RECHECK_S
+                return now + (HELD_RECHECK_S if written else FULL_DISK_RECHECK_S)
             following = self._debouncer.next_due()
         return max(following, now + HELD_RECHECK_S) if following is not None and held else following
 
@@ -201,9 +201,13 @@ class Intake:
         linked = [(root_id, relpath) for root_id, relpath in on_their_way if _linked(roots[root_id], relpath) in inodes]
         return [*self._store.names_of({inode for inode in inodes if inode}), *linked]
 
-    def _write_owed(self) -> bool:
+    def _write_owed(self, look: Look) -> bool:
+        """Note the scans that are owed; those of trees that git rewrites later: now they would find half of it."""
+        path_of = self._paths()
         with self._changed:
-            owed, self._owed = self._owed, {}
+            held = {root_id: why for root_id, why in self._owed.items() if look.holds(path_of((root_id, b".git")))}
+            owed = {root_id: why for root_id, why in self._owed.items() if root_id not in held}
+            self._owed = held
         if not owed:
             return True
         try:

@@ -72,14 +72,14 @@ class RootMethods:
         return selector is not None and selector.why_not(root.relative(path), is_dir=True) is None
 
     def remove(self, params: PathParams) -> dict[str, Any]:
-        """Forget a root."""
-        path = real_path(params.path)
-        root = next((root for root in self._engine.roots.all() if root.path == path), None)
+        """Forget a root: the one of that very name first, since a link may have taken its place."""
+        real, roots = real_path(params.path), {root.path: root for root in self._engine.roots.all()}
+        root = roots.get(os.path.normpath(os.fsencode(params.path))) or roots.get(real)
         if root is None:
-            known = ", ".join(os.fsdecode(root.path) for root in self._engine.roots.all()) or "none"
+            known = ", ".join(map(os.fsdecode, roots)) or "none"
             raise MethodError(f"{params.path} is no root; the roots are: {known}")
         files = self._engine.remove_root(root)
-        return {"removed": os.fsdecode(path), "files": files}
+        return {"removed": os.fsdecode(root.path), "files": files}
 
     def count(self, params: PathParams) -> dict[str, Any]:
         """How many files a folder would bring, as far as that is known within a few seconds."""

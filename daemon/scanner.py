@@ -39,6 +39,7 @@ class Scanner:
         self.looked = 0  # at how many folders, all scans together
         self.begun: Counter[int] = Counter()  # by root: how many scans were begun
         self.finished: dict[int, int] = {}  # by root: which of them came to its end last
+        self.tried: Counter[int] = Counter()  # by root: how many are over, those included that found it away
 
     def run_owed(self, say: Callable[[str], None], queued: Callable[[], None]) -> int:
         """Run every scan that is owed now; return how many came to their end."""
@@ -57,6 +58,7 @@ class Scanner:
                     say(str(problem))
             finally:
                 self.scanning = None
+                self.tried[root.root_id] = self.begun[root.root_id]
             queued()
         return done
 

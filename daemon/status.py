@@ -17,10 +17,12 @@ from ctx42d.daemon.engine import REBUILT, Engine
 from ctx42d.daemon.memory_status import mb, memory_figures
 from ctx42d.daemon.tallies import Tallies
 from ctx42d.daemon.version import PROTOCOL, VERSION
+from ctx42d.daemon.why import given_up
 from ctx42d.indexer.roots import Root
 
 POLLED_SHOWN = 10
 IN_HAND_SHOWN = 5
+GIVEN_UP_SHOWN = 5
 
 
 class Status:
@@ -127,6 +129,7 @@ class Status:
                 "oldest_age_s": round(counts.oldest_age_s, 3),
                 "quarantined": counts.quarantined,
             },
+            "quarantined": given_up(engine, GIVEN_UP_SHOWN) if counts.quarantined else [],
             "memory": memory_figures(engine.memory, stats, engine.memory_log),
             "processes": [
                 {"pid": process.pid, "role": process.role, "mb": mb(process.used_bytes)} for process in stats.processes
@@ -188,7 +191,7 @@ class Status:
             "files": files,
             "chunks": chunks,
             "pending": pending,
-            "watching": bool(watched.watched) and not watched.polled,
+            "watching": bool(watched.watched) and not (watched.polled or root.note),
             "watched_folders": watched.watched,
             "polled_folders": watched.polled,
             "refused_folders": watched.refused,

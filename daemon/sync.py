@@ -33,10 +33,13 @@ def sync(engine: Engine, root_ids: Collection[int] | None, timeout_s: float) -> 
         engine.jobs.wake("poll")
         if not _until(engine, deadline, lambda: engine.poller.answered(polls)):
             return False
+    engine.watcher.look()  # no event tells of a root that became another folder by a rename further up
     engine.look_outside()
     if not _until(engine, deadline, lambda: not any(_asked(root_ids, left) for left in engine.intake.flush())):
         return False
     owed = _owed(engine, root_ids)
+    if owed:
+        engine.wake_scan()  # a root that was away may be back, and would be looked at a while later
     if not _until(engine, deadline, lambda: _scanned(engine, owed)):
         return False
     mark = engine.queue.mark()
@@ -54,10 +57,11 @@ def _owed(engine: Engine, root_ids: Collection[int] | None) -> dict[int, int]:
 
 
 def _scanned(engine: Engine, owed: dict[int, int]) -> bool:
-    """Whether those scans are done. A root that is away is reported, not waited for."""
+    """Whether those scans are done. A root that a scan found to be away is reported, not waited for."""
     away = {root.root_id for root in engine.roots.all() if root.note}
-    left = {rescan.root_id for rescan in engine.roots.rescans()} - away
-    return not any(i in left and engine.scanner.finished.get(i, 0) <= begun for i, begun in owed.items())
+    left, scanner = {rescan.root_id for rescan in engine.roots.rescans()}, engine.scanner
+    over = {i: scanner.tried[i] if i in away else scanner.finished.get(i, 0) for i in owed}
+    return not any(i in left and over[i] <= begun for i, begun in owed.items())
 
 
 def _done(engine: Engine, mark: int, root_ids: Collection[int] | None) -> bool:

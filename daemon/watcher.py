@@ -119,12 +119,14 @@ class Watcher(RootTable):
             self._handle_itself(folder, event)
             return
         relpath = folder.relpath + b"/" + event.name if folder.relpath else event.name
-        if is_of_folder(event):
-            self._handle_folder(root, relpath, event)
-        elif root.selector.is_rule_file(relpath):
+        rules = root.selector.is_rule_file(relpath)
+        # A folder that is one (.git, conda-meta) says what it says by being there.
+        if rules and not (is_of_folder(event) and event.is_attrib):
             root.selector.forget_rules(folder.relpath)
             self._listener.lost([root.root_id], f"{os.fsdecode(relpath)} changed")
-        elif root.selector.why_not(relpath) is None:
+        if is_of_folder(event):
+            self._handle_folder(root, relpath, event)
+        elif not rules and root.selector.why_not(relpath) is None:
             self._listener.touched(root.root_id, relpath)
 
     def failed(self, folder: _Folder, error: Exception) -> None:

@@ -1,7 +1,7 @@
 """Why is a path in the index, or not?
 
-Covers every answer that `ctx42d why` can give; decides nothing: the rules are `ctx42d.indexer.selection`'s, the rows
-the queue's and the store's.
+Covers every answer that `ctx42d why` can give, and the list of files that were given up; decides nothing: the rules are
+`ctx42d.indexer.selection`'s, the rows the queue's and the store's.
 """
 
 from __future__ import annotations
@@ -28,10 +28,17 @@ def why(engine: Engine, path: bytes) -> dict[str, Any]:
     return {**answer, "state": state, "reason": reason}
 
 
+def given_up(engine: Engine, most: int) -> list[dict[str, str]]:
+    """Return the first of the quarantined files, each with its reason, as `status` and `report` show them."""
+    rows = engine.queue.quarantined(most)
+    found = [(engine.live_roots.map.get(root_id), relpath, reason) for root_id, relpath, reason in rows]
+    return [{"path": os.fsdecode(root.absolute(path)), "reason": reason} for root, path, reason in found if root]
+
+
 def _why_here(engine: Engine, root: Root, relpath: bytes, path: bytes) -> tuple[str, str]:
     is_dir = os.path.isdir(path) and not os.path.islink(path)
     if not os.path.lexists(path):
-        return "missing", "there is nothing at this path"
+        return "missing", root.note or "there is nothing at this path"
     if relpath and (reason := engine.live_roots.new_selector_of(root).why_not(relpath, is_dir=is_dir)):
         return "skipped", reason
     if is_dir:

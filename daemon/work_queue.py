@@ -221,11 +221,12 @@ class WorkQueue:
             rows = connection.execute(f"{BELOW} AND leased IS NOT NULL", (root_id, low, high)).fetchall()
         return [row[0] for row in rows]
 
-    def quarantined(self) -> list[tuple[int, bytes, str]]:
-        """Quarantined paths as (root id, relative path, reason)."""
+    def quarantined(self, most: int) -> list[tuple[int, bytes, str]]:
+        """Some of the quarantined paths, the first ones first, as (root id, relative path, reason)."""
         with self._database.reading() as connection:
             return connection.execute(
-                "SELECT root_id, relpath, quarantined FROM queue WHERE quarantined IS NOT NULL ORDER BY seq"
+                "SELECT root_id, relpath, quarantined FROM queue WHERE quarantined IS NOT NULL ORDER BY seq LIMIT ?",
+                (most,),
             ).fetchall()
 
     def _unlease(self, connection: sqlite3.Connection, lease: Lease) -> None:

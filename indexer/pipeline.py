@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -72,8 +73,13 @@ class RootView:
 
 @dataclass(slots=True)
 class _Batch:
-    """Leases on their way: those a worker has to look at, by key, and those decided without one."""
+    """Leases on their way: those a worker has to look at, by key, and those decided without one.
 
+    looked_ns: the wall clock before any of them was looked at. The commit may be seconds later, and a file that changed
+    between would pass for one that had settled.
+    """
+
+    looked_ns: int
     to_parse: dict[int, tuple[Lease, FileToParse]]
     decided: list[Callable[[], object]]
     size_bytes: int = 0
@@ -153,14 +159,14 @@ class Pipeline:
         The queue knows the sizes that files last had, so nothing of a new one: 64 files of 1 MB may come at once.
         """
         batches: list[_Batch] = []
-        roots = self._roots()
+        roots, now_ns = self._roots(), time.time_ns()
         for key, lease in enumerate(leases):
             view = roots.get(lease.root_id)
             decision = self._decide(key, lease, view) if view else None
             size = decision.size_bytes if isinstance(decision, FileToParse) else 0
             room = 0 if size >= LARGE_BYTES else self._queue.batch_bytes - size
             if not batches or 0 < batches[-1].size_bytes > room:
-                batches.append(_Batch({}, []))
+                batches.append(_Batch(now_ns, {}, []))
             batch = batches[-1]
             batch.size_bytes += size
             if isinstance(decision, FileToParse):
@@ -209,10 +215,10 @@ class Pipeline:
                 decide()
             for result in parsed:
                 lease, file = batch.to_parse[result.key]
-                self._settle(lease, result, file.seen)
+                self._settle(lease, result, file.seen, batch.looked_ns)
         return len(batch.decided) + len(batch.to_parse)
 
-    def _settle(self, lease: Lease, result: ParsedFile, seen: FileStamp | None) -> None:
+    def _settle(self, lease: Lease, result: ParsedFile, seen: FileStamp | None, looked_ns: int) -> None:
         view = self._roots().get(lease.root_id)
         if view is None:  # removed meanwhile, with all its rows
             return
@@ -226,16 +232,16 @@ class Pipeline:
             if self._queue.fail(lease, result.reason):
                 # With its stamp, so that a scan leaves it alone until it changes; what was indexed of it is no more.
                 skipped = ParsedFile(0, "skipped", QUARANTINED + result.reason, seen)
-                self._store.put(lease.root_id, lease.relpath, skipped)
+                self._store.put(lease.root_id, lease.relpath, skipped, looked_ns)
                 self._say(f"quarantined {os.fsdecode(lease.relpath)}: {result.reason}")
             return
         if result.outcome == "vanished":
             self._forget_if_root_is_there(lease)
             return
         if result.outcome == "unchanged" and result.stamp is not None:
-            self._store.touch(lease.root_id, lease.relpath, result.stamp)
+            self._store.touch(lease.root_id, lease.relpath, result.stamp, looked_ns)
         else:
-            self._store.put(lease.root_id, lease.relpath, result)
+            self._store.put(lease.root_id, lease.relpath, result, looked_ns)
             self._indexed(lease.root_id, lease.relpath, result.took_ms)
         self._queue.acknowledge(lease)
 

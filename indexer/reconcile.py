@@ -121,6 +121,8 @@ def check_available(root: bytes, *, expects_files: bool) -> None:
     except FileNotFoundError:
         raise RootUnavailable(f"{name} is missing; what was indexed is kept until it is back or removed") from None
     except OSError as error:
-        raise RootUnavailable(f"{name} can't be read: {error.strerror}") from None
+        raise RootUnavailable(
+            f"{name} can't be read ({error.strerror}); what was indexed is kept until it can, or is removed"
+        ) from None
     if empty and expects_files:
         raise RootUnavailable(f"{name} is empty (unmounted?); what was indexed is kept until it is back or removed")

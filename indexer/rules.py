@@ -79,6 +79,7 @@ class Folder:
     in_git: bool = False
     ignore_case: bool = False
     brought_back: bool = False  # by `include`, with all it holds
+    unfinished: bool = False  # its .git is no repository yet: not remembered, since no event tells when it is one
     path_frames: Frames = ()  # of all these, those with rules about paths that can match here or below
     # On names of files that no such rule is about; shared with the folders below that have no rules of their own.
     verdicts: dict[bytes, str | None] = field(default_factory=dict)
@@ -181,7 +182,7 @@ class RuleBook:
             folder = self._open_top(names, on_error)
         else:
             folder = self._open_below(parent, reldir, names, on_error)
-        return self._keep(reldir, folder) if turn == self._turn else folder
+        return self._keep(reldir, folder) if turn == self._turn and not folder.unfinished else folder
 
     def why_not_folder(self, parent: Folder, reldir: bytes, name: bytes) -> str | None:
         """Why the folder `reldir`, whose last part is `name`, is left out by its parent's rules; None if it isn't."""
@@ -240,9 +241,13 @@ class RuleBook:
             return Folder(out=out)
         folder = _inherited(parent, name)
         folder.verdicts = {}
-        if self._gitignore and b".git" in names and (tree := work_tree_at(path, self._environ)):
-            self._outside.note(tree)
-            folder.git, folder.in_git, folder.ignore_case = rules_of_tree(tree, on_error), True, tree.ignore_case
+        if self._gitignore and b".git" in names:
+            if tree := work_tree_at(path, self._environ):
+                self._outside.note(tree)
+                folder.git, folder.in_git, folder.ignore_case = rules_of_tree(tree, on_error), True, tree.ignore_case
+            else:
+                folder.unfinished = True
+                self._outside.note_unfinished(path, self._environ)
         folder.own = (*self._own_rules(reldir, names, on_error), *folder.own)
         folder.git = (*self._git_rules(reldir, names, on_error, ignore_case=folder.ignore_case), *folder.git)
         return _with_path_frames(folder)

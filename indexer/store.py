@@ -74,13 +74,17 @@ class Store(KnownFiles):
                     self._pending_delta = None
             self.vectors.apply(delta)
 
-    def put(self, root_id: int, relpath: bytes, parsed: ParsedFile) -> int:
-        """Replace what the index holds of a file by what a worker found. Returns the file's id."""
+    def put(self, root_id: int, relpath: bytes, parsed: ParsedFile, looked_ns: int = 0) -> int:
+        """Replace what the index holds of a file by what a worker found. Returns the file's id.
+
+        looked_ns: the wall clock before the file was read: what was written since may have left the same times. 0: not
+        known, so that a scan has it looked at again.
+        """
         with self.transaction() as connection:
             known = connection.execute(
                 "SELECT hash FROM files WHERE root_id=? AND relpath=?", (root_id, relpath)
             ).fetchone()
-            file_id, model = _put_file(connection, root_id, relpath, parsed), _model_of(connection, root_id)
+            file_id, model = _put_file(connection, root_id, relpath, parsed, looked_ns), _model_of(connection, root_id)
             rows = self._rows(connection)
             new: Sequence[ParsedChunk] = parsed.chunks
             if known and known[0]:
@@ -98,13 +102,13 @@ class Store(KnownFiles):
             read_anew(connection, root_id, model, self.vectors.new_deep_rows)
             self.vectors.outdate()
 
-    def touch(self, root_id: int, relpath: bytes, stamp: FileStamp) -> None:
-        """Note a new stamp of a file whose contents are as indexed."""
+    def touch(self, root_id: int, relpath: bytes, stamp: FileStamp, looked_ns: int = 0) -> None:
+        """Note a new stamp of a file whose contents are as indexed; looked_ns: as in `put`."""
         with self.transaction() as connection:
             connection.execute(
                 "UPDATE files SET dev=?, inode=?, size=?, mtime_ns=?, ctime_ns=?, looked_ns=?"
                 " WHERE root_id=? AND relpath=?",
-                (stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns, time.time_ns(), root_id, relpath),
+                (stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns, looked_ns, root_id, relpath),
             )
 
     def remove(self, root_id: int, relpath: bytes) -> None:
@@ -204,13 +208,13 @@ class Store(KnownFiles):
         return ChunkRows(connection, self._delta, self.vectors.new_deep_rows)
 
 
-def _put_file(connection: sqlite3.Connection, root_id: int, relpath: bytes, parsed: ParsedFile) -> int:
+def _put_file(connection: sqlite3.Connection, root_id: int, relpath: bytes, parsed: ParsedFile, looked_ns: int) -> int:
     stamp = parsed.stamp or FileStamp(0, 0, 0, 0, 0)
     outcome = "indexed" if parsed.outcome == "indexed" else "skipped"
     row = connection.execute(
         UPSERT_FILE,
         (
-            *(root_id, relpath, stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns, time.time_ns()),
+            *(root_id, relpath, stamp.dev, stamp.inode, stamp.size, stamp.mtime_ns, stamp.ctime_ns, looked_ns),
             *(parsed.file_hash, parsed.language, parsed.lines, len(parsed.chunks), outcome, parsed.reason),
         ),
     ).fetchone()

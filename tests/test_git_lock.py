@@ -76,6 +76,20 @@ def test_a_lock_holds_for_a_bounded_time_and_the_next_one_again(repository: Path
     assert holds(locks, path, 62.0)
 
 
+def test_commands_that_follow_each_other_hold_for_a_bounded_time_too(repository: Path) -> None:
+    locks, path = GitLocks(10), repository / "a.py"
+    lock = take_lock(repository)
+    held = []
+    for now in range(0, 50, 5):  # a rebase: at each look another command's lock
+        os.utime(lock)
+        held.append(holds(locks, path, float(now)))
+    assert held == [now < 30 for now in range(0, 50, 5)]
+    lock.unlink()
+    assert not holds(locks, path, 51.0)
+    lock.touch()
+    assert holds(locks, path, 52.0)
+
+
 def test_the_end_of_a_lock_is_told_once(repository: Path) -> None:
     locks, path = GitLocks(10), os.fsencode(repository / "a.py")
     assert not locks.look(0.0).released(path)

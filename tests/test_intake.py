@@ -169,6 +169,25 @@ def test_flushing_queues_what_is_not_quiet_yet_but_not_what_git_holds(desk: Desk
     assert desk.intake.waiting(desk.root_id)
 
 
+def test_a_scan_waits_until_git_has_rewritten_the_tree(desk: Desk, tmp_path: Path) -> None:
+    other = desk.index.roots.add(os.fsencode(tmp_path / "other")).root_id
+    desk.lock.write_text("")
+    desk.intake.lost([desk.root_id, other], ".gitignore changed")
+    now = time.monotonic()
+    again = desk.intake.tick(now)
+    assert again is not None
+    assert now < again < now + 1
+    assert desk.rescans() == [(other, ".gitignore changed")]
+    assert desk.intake.waiting(desk.root_id)
+    assert desk.intake.flush() == {desk.root_id}
+    desk.touch(b"last.py")
+    desk.lock.unlink()
+    desk.intake.tick(now + 0.01)
+    assert (desk.root_id, ".gitignore changed") in desk.rescans()
+    assert desk.queued() == {b"last.py"}, "all that git has written arrives together"
+    assert not desk.intake.waiting()
+
+
 def test_lost_events_leave_a_durable_request(desk: Desk) -> None:
     desk.intake.lost([desk.root_id], "overflow")
     assert desk.intake.waiting()

@@ -263,6 +263,22 @@ def test_a_file_changed_while_it_was_indexed_is_indexed_again(line: Line) -> Non
     pool.close()
 
 
+def test_a_file_counts_as_looked_at_before_it_was_read_however_late_its_rows_come(line: Line) -> None:
+    relpath = line.write("a.py", "first = 1\n")
+    read_ns: list[int] = []
+    pool = Meanwhile(line, lambda: read_ns.append(time.time_ns()))
+    pipeline = line.pipeline_over(pool)
+    for text in ("first = 1\n", "first = 1\n", "other = 2\n"):  # new, unchanged, changed
+        line.write("a.py", text)
+        line.drain(relpath, pipeline=pipeline)
+        known = line.index.store.known(line.index.root_id, relpath)
+        assert known is not None
+        assert known.looked_ns < read_ns[-1], "a second write in the tick of the first would pass for settled"
+    assert len(read_ns) == 3
+    pipeline.close()
+    pool.close()
+
+
 def test_a_root_that_is_gone_keeps_its_rows(line: Line) -> None:
     relpath = line.write("a.py", "alpha = 1\n")
     line.drain(relpath)

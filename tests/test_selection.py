@@ -292,6 +292,18 @@ def test_a_nested_repository_has_its_own_rules_and_the_outer_ones_only_leave_it_
     assert walked.skipped[b"gone"] == "ignored by .gitignore:2 (gone/)"
 
 
+def test_a_repository_that_git_was_still_making_is_noticed_once_it_is_one(root, select):
+    plant(root, ".gitignore", text=b"*.gen.py\n")
+    plant(root, "inner/a.gen.py", "inner/.git/objects/x")
+    selector = select()
+    assert set(Walked(selector).files) == {b".gitignore"}
+    assert not selector.rules_changed_outside()
+    plant(root, "inner/.git/HEAD", text=b"ref: refs/heads/main\n")
+    assert selector.rules_changed_outside()
+    assert set(Walked(selector).files) == {b".gitignore", b"inner/a.gen.py"}
+    assert not selector.rules_changed_outside()
+
+
 def test_another_root_inside_is_left_to_itself(root, select):
     plant(root, "a/x.py", "a/b/x.py", "ab/x.py")
     selector = select(nested=(root + b"/a/b", root, b"/elsewhere"))

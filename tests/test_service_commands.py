@@ -137,6 +137,7 @@ def test_a_quarantined_file_says_why_and_gets_another_chance_when_it_changes(tmp
         home.database.with_name("index.db.seal").unlink()
         home.ok("up")
         assert home.ask("status")["queue"]["quarantined"] == 1
+        assert f"gave up {file}: " in home.ok("status")
         assert "quarantined" in home.ok("why", file)
         assert home.ok("why", file).endswith(": worker 7 died (signal SIGSEGV)\n")
         write(file, module("antidote"))

@@ -188,13 +188,26 @@ def test_a_root_that_goes_away_is_reported_and_keeps_its_rows_until_it_is_back(f
     assert fresh.json("status")["roots"][0]["note"] == note
     assert fresh.ask("status")["state"] == "degraded"
     assert fresh.naming("seismograph") == [str(folder / "one.py")]
+    assert fresh.naming("seismograph", root=folder) == [str(folder / "one.py")]
+    assert fresh.json("why", folder / "one.py")["reason"] == note
     away.rename(folder)
     write(folder / "two.py", module("gravimeter"))
-    fresh.ok("reindex", folder)  # or within a moment by itself: whatever asks for a scan
     fresh.sync()
     assert fresh.naming("gravimeter") == [str(folder / "two.py")]
     assert fresh.ask("status")["roots"][0]["note"] is None
     shutil.rmtree(folder)
+
+
+def test_a_root_whose_place_a_link_took_is_removed_by_its_own_name(fresh, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        write(folder / "a.py", module("barograph"))
+    fresh.ok("up", one, two)
+    shutil.rmtree(one)
+    one.symlink_to(two)
+    fresh.sync()
+    assert fresh.ok("roots", "remove", one) == f"removed {one}: 1 file forgotten\n"
+    assert roots(fresh) == {str(two): 1}
 
 
 @pytest.fixture

@@ -213,6 +213,16 @@ def test_a_root_that_is_replaced_keeps_its_rows_over_a_kill_and_recovers_by_itse
         assert home.ok("verify") == "clean: 2 files compared\n"
 
 
+def test_a_root_that_a_rename_further_up_replaced_is_no_surprise_to_sync(tmp_path):
+    tree = tree_of_folders(tmp_path / "above" / "tree", 2)
+    with service(tmp_path / "home", NO_DEEP) as home:
+        home.ok("up", tree)
+        (tmp_path / "above").rename(tmp_path / "elsewhere")
+        write(tree / "package0" / "one.py", module("impostor"))
+        home.sync()
+        assert (home.naming("impostor_step_1") != [], home.naming("topic1_step_1")) == (True, [])
+
+
 def test_edits_that_nobody_could_hear_are_found_after_a_kill(tmp_path):
     tree = tree_of_folders(tmp_path / "tree", 2)
     with service(tmp_path / "home", NO_DEEP) as home:

@@ -204,6 +204,37 @@ def test_a_changed_rule_file_asks_for_a_scan_and_rules_are_read_again(watched: W
     assert watched.told() == {b"build/now.py"}
 
 
+def test_a_repository_that_begins_or_ends_in_a_folder_is_a_change_of_its_rules(watched: Watched) -> None:
+    (watched.root / ".gitignore").write_text("secret.py\n")
+    inner = watched.root / "src" / "secret.py"
+    inner.write_text("x\n")
+    assert watched.told() == set()
+    watched.heard.losses.clear()
+    subprocess.run(["git", "init", "-q", watched.root / "src"], check=True)
+    watched.told()
+    assert watched.heard.losses == [([ROOT_ID], "src/.git changed")]
+    inner.write_text("of a repository of its own\n")
+    assert watched.told() == {b"src/secret.py"}
+    shutil.rmtree(watched.root / "src" / ".git")
+    watched.told()
+    assert watched.heard.losses == [([ROOT_ID], "src/.git changed")] * 2
+    inner.write_text("of the outer one again\n")
+    assert watched.told() == set()
+
+
+def test_a_folder_that_marks_the_one_it_lies_in_is_a_change_of_its_rules(watched: Watched) -> None:
+    (watched.root / "src" / "conda-meta").mkdir()
+    watched.told()
+    assert watched.heard.losses == [([ROOT_ID], "src/conda-meta changed")]
+    assert watched.scan() == [b".ctx42dignore"]
+    assert watched.watcher.counts(ROOT_ID).watched == 2  # the root, and src to hear of the mark's end
+    (watched.root / "src" / "conda-meta").chmod(0o700)
+    (watched.root / "src" / "conda-meta").rmdir()
+    watched.told()
+    assert watched.heard.losses == [([ROOT_ID], "src/conda-meta changed")] * 2
+    assert b"src/old.py" in watched.scan()
+
+
 def test_a_cookie_comes_behind_everything_before_it(watched: Watched) -> None:
     for turn in range(20):
         names = {b"src/f%d_%d.py" % (turn, i) for i in range(50)}

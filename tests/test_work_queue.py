@@ -178,7 +178,7 @@ def test_failures_are_tried_again_ever_later_and_then_quarantined(
     assert queue.counts().quarantined == 1
     assert queue.counts().pending == 0
     assert queue.state_of(opened.root_id, b"poison.py") == ("quarantined", "kills workers")
-    assert queue.quarantined() == [(opened.root_id, b"poison.py", "kills workers")]
+    assert queue.quarantined(5) == [(opened.root_id, b"poison.py", "kills workers")]
 
 
 def test_a_clock_that_is_set_back_holds_up_nothing(opened: Index, queue: WorkQueue, clock: Clock) -> None:
