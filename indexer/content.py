@@ -1,6 +1,6 @@
 """Do a file's contents keep it out of the index?
 
-Covers what only the bytes can say: empty, a private key, binary, generated, minified, no known language. Leaves names,
+Covers what only the bytes can say: empty, a private key, binary, generated, minified, a word list, no known language. Leaves names,
 ignore files and the size to selection.py, and secrets to credentials.py. Reads nothing itself; the worker calls it.
 """
 
@@ -25,6 +25,11 @@ _LONG_LINE_BYTES_WEB = 500
 _WEB = (b".js", b".mjs", b".cjs", b".css")
 _MINIFIED_SHARE = 2 / 3
 _LEAST_MINIFIED_BYTES = 2000
+
+# A dictionary, a vocabulary, stop words: as text they have something of every question. Lists kept by hand are short.
+_LEAST_WORD_LIST_BYTES = 16384
+_ONE_WORD_SHARE = 0.98
+_LONGEST_WORD_BYTES = 32  # where no blanks are written between words a line is longer
 
 _HEADER_BYTES = 2048
 # Where comments begin; the second part opens blocks, with what closes them.
@@ -81,7 +86,7 @@ def why_not_content(relpath: bytes, data: bytes, *, included: bool = False) -> s
         return f"generated (its header says: {marker})"
     if language.name == "html" and _is_built_page(data):
         return "generated (a documentation page, built from other files)"
-    return _why_minified(relpath, data, language)
+    return _why_minified(relpath, data, language) or _why_word_list(data, language)
 
 
 def _is_built_page(data: bytes) -> bool:
@@ -165,3 +170,13 @@ def _has_longer_line(data: bytes, limit: int) -> bool:
             return True
         start = end + 1
     return False
+
+
+def _why_word_list(data: bytes, language: Language) -> str | None:
+    if language.name != "text" or len(data) < _LEAST_WORD_LIST_BYTES:
+        return None
+    lines = [line for line in data.splitlines() if line.strip()]
+    alone = sum(len(line) <= _LONGEST_WORD_BYTES and len(line.split()) == 1 for line in lines)
+    if alone < _ONE_WORD_SHARE * len(lines):
+        return None
+    return f"data (a word list: {100 * alone // len(lines)} % of its lines are one word)"

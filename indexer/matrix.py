@@ -84,6 +84,12 @@ class Matrix:
         scores[table["s"] == 0] = -np.inf
         return scores
 
+    def share_there(self, numbers: NDArray[np.int32]) -> float:
+        """Which share of these rows, 0 to 1, holds a vector."""
+        size, at = self._dtype.itemsize, self._dtype.fields["s"][1]  # type: ignore[index]
+        there = sum(any(os.pread(self._handle, size - at, number * size + at)) for number in numbers.tolist())
+        return there / max(1, len(numbers))
+
     def differing(self, rows: Iterable[tuple[int, bytes | None]]) -> Iterator[int]:
         """Numbers of the rows (ordered by number; None: no row) that are not what the file holds."""
         size, start, block = self._dtype.itemsize, -1, b""

@@ -129,7 +129,7 @@ def in_proportion(tier: str, scored: Sequence[tuple[int, float]]) -> list[tuple[
 def rank(question: Question, candidates: Sequence[Candidate], deep_share: float = 1.0) -> list[Ranked]:
     """Return the candidates, best first; ties in the order of chunk ids.
 
-    `deep_share`: of all chunks, those that have a deep vector.
+    `deep_share`: of the chunks that may answer, those that have a deep vector.
     """
     weights, named = _weights(question, candidates, deep_share), _named(question)
     signals = [_signals(question, named, weights, candidate) for candidate in candidates]

@@ -33,6 +33,7 @@ from ctx42d.indexer.vectors import VectorIndex
 LANGUAGE_SECONDS = 60.0  # which language most code is in is counted again: 3 ms for 2,000 files
 SPARE = 5  # hits read beyond those wanted: some may be folded
 READ_LITERALLY = 50
+LEAST_READ = 0.05  # of what may answer, by a model: below that a question doesn't wait for its vector
 TEXTS = "SELECT c.id, c.text FROM json_each(?) wanted JOIN chunks c ON c.id = wanted.value"
 
 
@@ -63,7 +64,7 @@ class Answer:
 class Found:
     """What the tiers found: the question taken apart, the candidates, and the rest as in `Answer`.
 
-    `deep_share`: of all chunks, those that the models which took part have read.
+    `deep_share`: of the chunks that may answer, those that the models have read, about.
     """
 
     question: Question
@@ -116,10 +117,12 @@ class Search:
         if may.nothing:
             return Found(question, [], ["lexical", "static"])
         models = dict.fromkeys(roots[root_id].model for root_id in scopes)
-        self._tiers.ask_ahead(query.text, models, query.wait_deep_s)
+        deep_share = self._tiers.share_read(models, may)
+        wait_s = query.wait_deep_s if deep_share >= LEAST_READ else 0.0  # what hardly counts isn't waited for
+        self._tiers.ask_ahead(query.text, models, wait_s)
         lexical, static = self._tiers.lexical(question, may), self._tiers.static(question, may)
         found = [("lexical", lexical), ("static", static)]
-        deep = self._tiers.deep(query.text, models, may, query.wait_deep_s)
+        deep = self._tiers.deep(query.text, models, may, wait_s)
         # Cosines of different models can't be compared: each list is measured by its own best and last one.
         found += [("deep", scored) for scored in deep.values() if scored is not None]
         tiers = list(dict.fromkeys(tier for tier, _ in found))
@@ -128,7 +131,6 @@ class Search:
         if not relevant:
             found = [("lexical", self._tiers.with_rare_word(question, lexical))]
         literal = self._said_literally(query.text, lexical)
-        deep_share = self._tiers.share_read(model for model, scored in deep.items() if scored is not None)
         return Found(question, self._candidates(found, literal), tiers, took_part, relevant, deep_share)
 
     def release(self) -> None:

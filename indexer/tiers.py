@@ -28,10 +28,6 @@ from ctx42d.indexer.vectors import VectorIndex
 CANDIDATES = 150
 FREQUENCY_SECONDS = 300.0
 MOST_FREQUENCIES = 10_000
-REMEMBER_SHARE_S = 2.0
-UNREAD = """
-SELECT count(*) FROM vectors INDEXED BY vectors_without_deep WHERE model = ? AND deep IS NULL AND deep_error IS NULL
-"""
 Scored = list[tuple[int, float]]
 """Chunks with what the tier thinks of each, the better the higher, best first."""
 
@@ -50,7 +46,6 @@ class Tiers:
         self._database, self._vectors, self.table, self._services = database, vectors, table, services
         self._postings = Postings()
         self._frequencies: dict[str, tuple[float, int]] = {}
-        self._shares_read: dict[str, tuple[float, float]] = {}
         self._lock = threading.Lock()
 
     def lexical(self, question: Question, allowed: Allowed) -> Scored:
@@ -95,20 +90,9 @@ class Tiers:
             )
         return found
 
-    def share_read(self, models: Iterable[str]) -> float:
-        """The share of their texts that these models have read, 0 to 1; of several the least. A moment old at most."""
-        return min(map(self._share_read, models), default=1.0)
-
-    def _share_read(self, model: str) -> float:
-        now = time.monotonic()
-        until, share = self._shares_read.get(model, (0.0, 0.0))
-        if until < now:
-            with self._database.reading() as connection:
-                (missing,) = connection.execute(UNREAD, (model,)).fetchone()
-            share = max(0.0, 1 - missing / max(1, self._vectors.deep_rows(model)))
-            with self._lock:
-                self._shares_read[model] = now + REMEMBER_SHARE_S, share
-        return share
+    def share_read(self, models: Iterable[str], allowed: Allowed) -> float:
+        """The share of what may answer that these models have read, 0 to 1; of several the least."""
+        return min((self._vectors.share_read(model, allowed.files, allowed.chunks) for model in models), default=1.0)
 
     def _services_of(self, models: Iterable[str]) -> dict[str, EmbeddingService]:
         wanted = set(models)

@@ -36,6 +36,8 @@ ANY_DEEP_BYTES = "SELECT length(deep) FROM vectors WHERE model = ? AND deep IS N
 
 SCANNED_ROWS = 100_000
 """Above so many rows only those are looked at whose signs are likely ones: the rows of more are not held in memory."""
+LOOKED_AT = 256
+"""Of so many rows it is seen whether there is a vector yet: a millisecond, and right within three in a hundred."""
 LIKELY = 4000
 LIKELY_SHARE = 0.01
 """How many chunks are looked at exactly then, and which share of them if that is more: see bench/RESULTS.md for how
@@ -153,6 +155,19 @@ class VectorIndex:
         best = np.argpartition(-scores, min(k, len(scores)) - 1)[:k]
         best = best[np.argsort(-scores[best], kind="stable")]
         return [(int(ids[i]), float(scores[i])) for i in best if scores[i] > -np.inf]
+
+    def share_read(self, model: str, files: NDArray[np.int32] | None, chunks: NDArray[np.int64] | None) -> float:
+        """Which share of the chunks of `files` and `chunks` (as in `nearest`) a model has read, 0 to 1, about."""
+        with self._lock:
+            ids, vectors, owners = self._chunks.live()
+            matrix, rows = self._deep.get(model), self._places.rows(model, vectors)
+        here = rows >= 0
+        if files is not None and len(owners):
+            here &= _among(owners, files)
+        if chunks is not None:
+            here &= np.isin(ids, chunks)
+        rows = rows[here]
+        return matrix.share_there(rows[:: max(1, len(rows) // LOOKED_AT)]) if matrix else 0.0
 
     def chunk_ids(self, files: NDArray[np.int32] | None, chunks: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
         """Sorted ids of the chunks of `files` that are among `chunks` (None: all); None: all chunks there are."""

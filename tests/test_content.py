@@ -137,6 +137,16 @@ def test_most_of_a_minified_file_is_in_long_lines():
     assert why_not_content(b"a.md", b"One paragraph, one line. " * 200 + b"\n") is None
 
 
+def test_a_long_list_of_words_is_data_and_a_text_is_not():
+    words = b"".join(b"word%d\n" % i for i in range(3000))
+    assert why_not_content(b"words.txt", words) == "data (a word list: 100 % of its lines are one word)"
+    assert why_not_content(b"words.txt", words, included=True) is None
+    assert why_not_content(b"requirements.txt", words[:2000]) is None, "lists kept by hand are short"
+    assert why_not_content(b"notes.txt", b"One thing after the other.\n" * 1000) is None
+    no_blanks = "\u5f88\u4e45\u4ee5\u524d\u6709\u4e00\u4e2a\u4eba\u4f4f\u5728\u5c71\u91cc\u9762\n"
+    assert why_not_content(b"story.txt", no_blanks.encode() * 1000) is None
+
+
 def test_a_file_without_extension_belongs_if_its_first_line_says_what_it_is():
     assert why_not_content(b"bin/run", b"#!/usr/bin/env python3\nprint(1)\n") is None
     unknown = why_not_content(b"bin/words", b"just words\n")

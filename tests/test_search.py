@@ -11,7 +11,6 @@ import pytest
 from hostile_questions import hostile_questions
 from index_kit import DEEP_DIMS, Index, row_of
 
-from ctx42d.indexer import tiers
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.filters import Filters, path_pattern
@@ -213,14 +212,23 @@ def test_the_answer_says_which_tiers_took_part(library: Library) -> None:
     assert all(sum(hit.shares.values()) == pytest.approx(hit.score) for hit in answer.hits)
 
 
-def test_the_deep_tier_counts_by_how_much_its_model_has_read(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiers, "REMEMBER_SHARE_S", 0.0)
-    query = Query("send request", 10, wait_deep_s=30)
-    assert library.search.find(query, library.roots).deep_share == 0.0
+def test_the_deep_tier_counts_by_how_much_its_model_has_read_of_what_may_answer(library: Library) -> None:
+    def share(**filters: str) -> float:
+        query = Query("send request", 10, Filters(**filters), wait_deep_s=30)
+        return library.search.find(query, library.roots).deep_share
+
+    assert share() == 0.0
     library.deepen()
-    assert library.search.find(query, library.roots).deep_share == 1.0
+    assert share() == 1.0
     library.add("src/new.py", "def send_request_again():\n    pass\n")
-    assert 0.5 < library.search.find(query, library.roots).deep_share < 1.0
+    assert 0.5 < share() < 1.0
+    assert share(path="src/new.py") == 0.0
+    assert share(path="src/http/*") == 1.0
+
+
+def test_a_question_does_not_wait_for_a_model_that_has_read_hardly_anything(library: Library) -> None:
+    assert library.ask("send request", deep_s=30).tiers == ["lexical", "static"]
+    assert not library.embedding.is_ready("send request"), "it was not even asked"
 
 
 def test_the_files_that_a_question_hits_get_their_deep_vectors_next(library: Library) -> None:
@@ -230,6 +238,7 @@ def test_the_files_that_a_question_hits_get_their_deep_vectors_next(library: Lib
 
 
 def test_a_question_whose_vector_does_not_come_is_answered_without_it(library: Library) -> None:
+    library.deepen()
     answer = library.ask("segv: send_request", deep_s=30)
     assert answer.tiers == ["lexical", "static"]
     assert answer.hits
@@ -239,6 +248,7 @@ def test_a_question_whose_vector_does_not_come_is_answered_without_it(library: L
     "text", ["caf\udce9 send_request", "\ud800 request", "\0 request", '"request" AND (', "request*"]
 )
 def test_a_question_may_hold_anything_in_every_tier(library: Library, text: str) -> None:
+    library.deepen()
     answer = library.ask(text, deep_s=30)
     assert answer.tiers == ["lexical", "static", "deep"]
     assert answer.hits
