@@ -1,7 +1,8 @@
 """Do a file's contents keep it out of the index?
 
-Covers what only the bytes can say: empty, a private key, binary, generated, minified, a word list, no known language. Leaves names,
-ignore files and the size to selection.py, and secrets to credentials.py. Reads nothing itself; the worker calls it.
+Covers what only the bytes can say: empty, a private key, binary, generated, minified, a word list, no known language.
+Leaves names, ignore files and the size to selection.py, and secrets to credentials.py. Reads nothing itself; the worker
+calls it.
 """
 
 import codecs

@@ -72,15 +72,13 @@ class Governor:
         self.memory = memory
         self._settings, self._say, self._relief = settings, say, relief
         self._places, self._spare = Places(), Spare(memory)
-        self._gate = threading.Lock()  # one worker starts at a time, and nobody is admitted meanwhile
+        self._gate = threading.Condition()  # one is admitted at a time
+        self._starting_bytes = 0  # of workers that are just starting, at most: admitted, but not to be seen yet
         self._freed = threading.Condition()
         self._closed = threading.Event()
         memory.add_collector(self._places.trim)
-        self._sentinel = Sentinel(
-            self._look,
-            memory.config.sample_interval_ms / 1000,
-            lambda error: say(f"looking at memory failed: {error!r}"),
-        )
+        interval_s = memory.config.sample_interval_ms / 1000
+        self._sentinel = Sentinel(self._look, interval_s, lambda error: say(f"looking at memory failed: {error!r}"))
 
     # Asking
 
@@ -208,8 +206,7 @@ class Governor:
             if not urgent:
                 slot.rest()
             try:
-                with self._gate:
-                    decision, pid = self._step(slot, need, urgent=urgent, bound=bound)
+                decision, pid = self._step(slot, need, urgent=urgent, bound=bound)
             except WorkerDied as death:  # at its start: nothing of the request is to blame
                 failures += 1
                 if failures >= START_ATTEMPTS or urgent or slot.closed:
@@ -224,16 +221,29 @@ class Governor:
         pid = slot.pid
         if pid and (urgent or not bound):
             return Admission.ADMIT, pid
-        decision = self._decide(slot, need, pid, urgent=urgent)
-        if decision is Admission.ADMIT and not pid:
+        with self._gate:
+            decision = self._decide(slot, need, urgent=urgent)
+            # What doesn't fit beside a worker that may take less than is set aside for it waits until that is known.
+            while decision is not Admission.ADMIT and self._starting_bytes:
+                self._gate.wait()
+                decision = self._decide(slot, need, urgent=urgent)
+            pid = slot.pid
+            if decision is not Admission.ADMIT or pid:
+                return decision, (pid or 0) if decision is Admission.ADMIT else 0
+            self._starting_bytes += (starting_bytes := self.memory.new_worker_bytes(slot.kind))
+        try:
             pid = slot.ensure()
-            decision = self._decide(slot, need, pid, urgent=urgent)
-            if decision is not Admission.SMALLER:  # it is here now: giving it up again would help nobody
-                decision = Admission.ADMIT
-        return decision, (pid or 0) if decision is Admission.ADMIT else 0
+        finally:
+            with self._gate:
+                self._starting_bytes -= starting_bytes
+                self._gate.notify_all()
+        if self._decide(slot, need, urgent=urgent) is Admission.SMALLER:
+            return Admission.SMALLER, 0
+        return Admission.ADMIT, pid  # it is here now: giving it up again would help nobody
 
-    def _decide(self, slot: WorkerSlot, need: Need, pid: int | None, *, urgent: bool) -> Admission:
-        extra = 0 if pid else self.memory.new_worker_bytes(slot.kind)
+    def _decide(self, slot: WorkerSlot, need: Need, *, urgent: bool) -> Admission:
+        pid = slot.pid
+        extra = self._starting_bytes + (0 if pid else self.memory.new_worker_bytes(slot.kind))
         decision = self.memory.admit(need.peak_bytes + extra, smallest_peak_bytes=need.least_bytes + extra, pid=pid)
         pressure = self.memory.recent_pressure()
         if pid and pressure.should_recycle and self._would_shrink(pid):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from lying_worker import DIMS, liar
+from service_kit import wait_until
 
 from ctx42d.indexer import wire
 from ctx42d.indexer.embedding import EmbeddingFailed, EmbeddingService
@@ -292,3 +293,19 @@ def test_workers_that_never_start_blame_no_file(governor: Governor) -> None:
     assert "no worker starts" in found[0].reason
     assert "exit code 7" in found[0].reason
     pool.close()
+
+
+def test_a_worker_that_is_slow_to_start_keeps_no_other_from_its_work(governor: Governor) -> None:
+    service = EmbeddingService(governor=governor, command=liar("mute"), worker=SETTINGS)
+    asking = threading.Thread(target=lambda: service.embed_rows(["waits for its worker"]))
+    pool = ParserPool(liar(), SETTINGS, governor, max_chars=1500, max_file_bytes=2**20)
+    asking.start()
+    try:
+        wait_until(lambda: service.slot.pid is not None)
+        (file,) = pool.parse([FileToParse(0, b"a.py", b"a.py")])
+        assert file.outcome == "skipped"
+        assert asking.is_alive(), "it still waits: the file didn't wait for it"
+    finally:
+        service.close()
+        asking.join()
+        pool.close()
