@@ -112,3 +112,22 @@ class Places:
         if size > len(self._rows):
             self._models = np.append(self._models, np.full(more, -1, dtype=np.int16))
             self._rows = np.append(self._rows, np.full(more, -1, dtype=np.int32))
+
+
+def allowed_rows(
+    rows: NDArray[np.int32],
+    owned: tuple[NDArray[np.int32], NDArray[np.int32] | None],
+    named: tuple[NDArray[np.int64], NDArray[np.int64] | None],
+) -> NDArray[np.int32]:
+    """Rows of chunks; -1 where the chunk's file, or its id, is none of those given second (None: any will do)."""
+    (owners, files), (ids, chunks) = owned, named
+    if files is not None:
+        rows = np.where(_among(owners, files), rows, np.int32(-1))
+    return rows if chunks is None else np.where(np.isin(ids, chunks), rows, np.int32(-1))
+
+
+def _among(owners: NDArray[np.int32], files: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether each owner is one of the files."""
+    allowed = np.zeros(max(owners.max(initial=0), files.max(initial=0)) + 1, dtype=np.bool_)
+    allowed[files] = True
+    return allowed[owners]

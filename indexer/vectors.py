@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ctx42d.indexer.arrays import ChunkArrays, Places
+from ctx42d.indexer.arrays import ChunkArrays, Places, allowed_rows
 from ctx42d.indexer.damage import checksum
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.matrix import Matrix
@@ -139,10 +139,7 @@ class VectorIndex:
                 matrix, count, rows = self._static, self.rows, vectors
         if not len(ids) or not count or matrix is None:
             return []
-        if files is not None:
-            rows = np.where(_among(owners, files), rows, np.int32(-1))
-        if chunks is not None:
-            rows = np.where(np.isin(ids, chunks), rows, np.int32(-1))
+        rows = allowed_rows(rows, (owners, files), (ids, chunks))
         wanted = max(LIKELY, int(LIKELY_SHARE * len(ids)), 4 * k)
         at = None if count <= SCANNED_ROWS else _likely(matrix.distances(query, count), rows, wanted)
         if at is None:
@@ -161,12 +158,8 @@ class VectorIndex:
         with self._lock:
             ids, vectors, owners = self._chunks.live()
             matrix, rows = self._deep.get(model), self._places.rows(model, vectors)
-        here = rows >= 0
-        if files is not None and len(owners):
-            here &= _among(owners, files)
-        if chunks is not None:
-            here &= np.isin(ids, chunks)
-        rows = rows[here]
+        rows = allowed_rows(rows, (owners, files), (ids, chunks))
+        rows = rows[rows >= 0]
         return matrix.share_there(rows[:: max(1, len(rows) // LOOKED_AT)]) if matrix else 0.0
 
     def chunk_ids(self, files: NDArray[np.int32] | None, chunks: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
@@ -282,13 +275,6 @@ class VectorIndex:
         while model is not None:
             yield model
             model = connection.execute("SELECT min(model) FROM vectors WHERE model > ?", (model,)).fetchone()[0]
-
-
-def _among(owners: NDArray[np.int32], files: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Whether each owner is one of the files."""
-    allowed = np.zeros(max(owners.max(initial=0), files.max(initial=0)) + 1, dtype=np.bool_)
-    allowed[files] = True
-    return allowed[owners]
 
 
 def _likely(distances: NDArray[np.uint16], rows: NDArray[np.int32], wanted: int) -> NDArray[np.intp]:
