@@ -70,5 +70,5 @@ def print_hits(params: dict[str, Any], *, as_json: bool = False) -> None:
     for hit in answer["hits"]:
         for line in hit_lines(hit, from_here(hit["path"])):
             emit(line)
-    if sys.stderr.isatty() and (sentence := coverage_sentence(answer.get("coverage", {}))):
+    if (sys.stderr.isatty() or not answer["hits"]) and (sentence := coverage_sentence(answer.get("coverage", {}))):
         notice(sentence)

@@ -25,6 +25,7 @@ from ctx42d.daemon.machine import Machine
 from ctx42d.daemon.memory_log import MemoryLog
 from ctx42d.daemon.models import Models
 from ctx42d.daemon.pace import Pace
+from ctx42d.daemon.place import Place
 from ctx42d.daemon.poller import Poller
 from ctx42d.daemon.room_guard import RoomGuard
 from ctx42d.daemon.root_use import RootUse
@@ -68,6 +69,8 @@ class Engine:
         self.troubles = Troubles()
         self.paused = self.stopping = False
         self.start_again: Callable[[], None] | None = None  # ends this daemon, and starts a new one in its place
+        self.leave: Callable[[], None] = lambda: None  # ends this daemon
+        self.place: Place | None = None
         self.moved = threading.Condition()
         self.started_at = time.time()
         selection = config.section("selection")
@@ -206,6 +209,18 @@ class Engine:
         """See whether ignore rules changed that no event tells of: then their roots are owed a scan."""
         for root_id in self.live_roots.with_rules_changed_outside():
             self.intake.lost([root_id], "ignore rules outside of it changed")
+
+    def look_at_place(self) -> None:
+        """See whether the index is still where it was; one that was deleted is built again."""
+        missing = self.place.missing() if self.place is not None and not self.stopping else ""
+        if missing == "lock":
+            self.trouble(f"{self.database.path.parent} was deleted while it was in use: this daemon ends")
+            self.stopping = True
+            self.leave()
+        elif missing and self.start_again is not None:
+            self.trouble(f"{self.database.path} was deleted while it was in use: it is built again")
+            self.stopping = True
+            self.start_again()
 
     def remove_root(self, root: Root) -> int:
         """Forget a root and all its rows; return how many files it had.

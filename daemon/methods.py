@@ -196,7 +196,7 @@ class Methods:
             raise MethodError(f"sync: {error}") from None
         if not done:
             pending, notes = self._engine.queue.counts().pending, self._engine.notes
-            left = f"{pending} file{'' if pending == 1 else 's'} left"
+            left = f"{pending} file{'' if pending == 1 else 's'} left" if pending else "changes are still looked for"
             held_up = notes.get("outside") or notes.get("disk")
             because = f"{left}: {held_up}" if held_up else left
             raise MethodError(f"sync: not everything is searchable after {params.timeout_s:g} s ({because})", TIMED_OUT)

@@ -37,6 +37,7 @@ from ctx42d.daemon.heartbeat import Heartbeat, watchdog_seconds
 from ctx42d.daemon.methods import SHUTDOWN_AFTER_S, Methods
 from ctx42d.daemon.notify import listens, notify
 from ctx42d.daemon.paths import Paths, make_private, resolve
+from ctx42d.daemon.place import Place
 from ctx42d.daemon.reload import Reload
 from ctx42d.daemon.version import VERSION
 from ctx42d.daemon.vitals import Vitals
@@ -116,8 +117,8 @@ def main() -> int:
         logs.setup(logs.LogSettings(**config.section("log")), paths.log_file, to_stderr)
         if to_stderr:  # where every thread was when the watchdog's patience ended
             faulthandler.enable()
-        with _the_only_one(paths):
-            again = _run(paths, config, ephemeral=arguments.ephemeral, to_stderr=to_stderr)
+        with _the_only_one(paths) as lock:
+            again = _run(paths, config, Place(paths.database, lock), ephemeral=arguments.ephemeral, to_stderr=to_stderr)
         if again:  # a new process: no thread and no page of the damaged index is left over
             os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606
     except (StartRefused, ConfigError, MemoryConfigError, BundleError) as refusal:
@@ -129,7 +130,7 @@ def main() -> int:
     return 0
 
 
-def _run(paths: Paths, config: Config, *, ephemeral: bool, to_stderr: bool) -> bool:
+def _run(paths: Paths, config: Config, place: Place, *, ephemeral: bool, to_stderr: bool) -> bool:
     """Serve until told to stop; True: the daemon has to start again, to build a damaged index anew."""
     stop = StopRequest(hangup_reloads=not os.isatty(0))
     if ephemeral:
@@ -152,6 +153,7 @@ def _run(paths: Paths, config: Config, *, ephemeral: bool, to_stderr: bool) -> b
     control = Control(paths.socket, methods.call)
     vitals, patience_s = Vitals(engine, paths.socket), watchdog_seconds(os.environ)
     heartbeat = Heartbeat(vitals, lambda: len(engine.live_roots.map), patience_s)
+    engine.place, engine.leave = place, stop.ask
     engine.start_again = lambda: threading.Timer(SHUTDOWN_AFTER_S, stop.ask_again).start()
     engine.start()
     control.start()
@@ -187,8 +189,8 @@ def _prepare(paths: Paths) -> None:
 
 
 @contextmanager
-def _the_only_one(paths: Paths) -> Iterator[None]:
-    """Hold the lock of the index. Raises StartRefused when another daemon does."""
+def _the_only_one(paths: Paths) -> Iterator[int]:
+    """Hold the lock of the index, and say which open file that is. Raises StartRefused when another daemon does."""
     handle = os.open(paths.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -201,7 +203,7 @@ def _the_only_one(paths: Paths) -> Iterator[None]:
     try:
         os.ftruncate(handle, 0)
         os.pwrite(handle, b"%d\n" % os.getpid(), 0)
-        yield
+        yield handle
     finally:
         os.close(handle)
 
@@ -216,6 +218,8 @@ def _in_words(error: OSError | sqlite3.Error, paths: Paths) -> str:
     if isinstance(error, sqlite3.Error):
         what = "no room is left on its disk" if "full" in str(error) else str(error)
         return f"the index {paths.database} can't be opened: {what}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no room is left on the disk of {paths.data_dir}: make some, and start again"
     if error.errno == errno.EMFILE:
         return "could not start: too many open files, or inotify instances (`sysctl fs.inotify.max_user_instances`)"
     if error.filename:

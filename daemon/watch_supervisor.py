@@ -214,7 +214,8 @@ def _why_blind(error: OSError, limits: Path = LIMITS) -> str:
         return f"no inotify instance is left of the {allowed:,} that a user may have: `{command}` lifts that"
     if error.errno == errno.ENOSPC:
         return f"not one folder can be watched beyond the limit of {limit_advice(limits)}"
-    return f"inotify can't be used ({error.strerror or error})"
+    where = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+    return f"changes can't be watched ({where}{error.strerror or error})"
 
 
 def _lowest(limits: Path, kind: str) -> tuple[str, int]:

@@ -92,7 +92,7 @@ def test_a_start_on_a_full_disk_is_refused_with_a_sentence(small_disk, tmp_path)
     fill(small_disk)
     said = home("up")
     assert (said.code, said.out, said.err.count("\n")) == (1, "", 1)
-    assert "no room" in said.err or "No space left" in said.err
+    assert f"no room is left on the disk of {home.folder}" in said.err or "no room is left on its disk" in said.err
     assert home.processes() == {}
 
 
@@ -114,6 +114,28 @@ def test_a_damaged_index_is_moved_aside_and_made_again_with_the_roots_kept(tmp_p
         assert home.json("status")["state"] == "idle", "it was built: nothing is wrong any more"
         assert home.ok("restart")
         assert home.json("status")["notes"] == []
+
+
+def test_an_index_that_is_deleted_while_it_is_used_is_built_again(tmp_path):
+    folder = tree(tmp_path / "tree", 5)
+    with service(tmp_path / "home", NO_DEEP) as home:
+        home.ok("up", folder)
+        home.database.unlink()
+        said = home("sync")
+        assert (said.code, said.err) == (1, "ctx42d: sync: the daemon is stopping\n")
+        wait_until(lambda: home.database.exists() and home.naming("topic3"))
+        home.sync()
+        assert home.ok("verify") == "clean: 5 files compared\n"
+        assert f"{home.database} was deleted while it was in use: it is built again" in home.log
+
+
+def test_a_daemon_whose_folder_is_deleted_ends(tmp_path):
+    with service(tmp_path / "home", NO_DEEP) as home:
+        home.ok("up")
+        (home.folder / "ctx42d.lock").unlink()  # as another one that starts now would not be kept from it
+        assert home("sync").code == 1
+        wait_until(lambda: not home.processes())
+        assert f"{home.folder} was deleted while it was in use: this daemon ends" in home.log
 
 
 def damage(database: Path, where: str) -> None:
