@@ -24,6 +24,7 @@ INSERT_CHUNK = "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_FULL_TEXT = "INSERT INTO chunks_fts(rowid, body, symbol, path) VALUES (?, ?, ?, ?)"
 DELETE_FULL_TEXT = "INSERT INTO chunks_fts(chunks_fts, rowid, body, symbol, path) VALUES ('delete', ?, ?, ?, ?)"
 INSERT_VECTOR = "INSERT INTO vectors (id, hash, static, wanted_at, model, deep_row) VALUES (?, ?, ?, ?, ?, ?)"
+WANTED = "UPDATE vectors SET wanted_at=? WHERE id=?"
 AMONG = "id IN (SELECT value FROM json_each(?))"
 WANTED_WITHIN_S = 24 * 3600.0  # how exactly it is known when a vector was last wanted: fewer writes
 
@@ -71,7 +72,7 @@ class ChunkRows:
                 continue
             found[name] = row[0]
             if row[1] < wanted_at:
-                self._connection.execute("UPDATE vectors SET wanted_at=? WHERE id=?", (wanted_at, row[0]))
+                self._connection.execute(WANTED, (wanted_at, row[0]))
         if new:
             found.update(self._add_vectors(new, wanted_at, model))
         return [found[name] for name in names]
@@ -102,11 +103,9 @@ class ChunkRows:
         )
         # A vector is kept for a while after its last chunk went: counted from now, not from the file's time.
         now = time.time()
-        self._connection.execute(
-            "UPDATE vectors SET wanted_at = ?1 WHERE wanted_at < ?2"  # noqa: S608 a constant
-            f" AND id IN (SELECT vector_id FROM chunks WHERE {AMONG.replace('?', '?3')})",
-            (now, now - WANTED_WITHIN_S, wanted),
-        )
+        query = f"SELECT id FROM vectors WHERE wanted_at < ? AND id IN (SELECT vector_id FROM chunks WHERE {AMONG})"  # noqa: S608 a constant
+        idle = self._connection.execute(query, (now - WANTED_WITHIN_S, wanted)).fetchall()
+        self._connection.executemany(WANTED, [(now, number) for (number,) in idle])  # one by one: see `store.py`
         definitions.drop(self._connection, [(number, names) for number, _, names, _ in rows])
         self._connection.execute(f"DELETE FROM chunks WHERE {AMONG}", (wanted,))  # noqa: S608 a constant
         self._delta.removed.extend(ids)

@@ -258,3 +258,14 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(opened: Index) -> None:
     opened.put(b"big.py", *big)
     assert opened.count("chunks") == 201
     assert check_references(opened.database) == []
+
+
+def test_what_a_transaction_adds_to_the_full_text_or_takes_from_it_is_written_down_once(tmp_path: Path) -> None:
+    written = "SELECT count(*), sum(length(block)) FROM chunks_fts_data"
+    with index(tmp_path) as opened:
+        for change in (lambda name: opened.put(name, f"one {name!r}", f"two {name!r}"), opened.remove):
+            with opened.store.transaction() as connection:
+                before = connection.execute(written).fetchone()
+                for number in range(20):
+                    change(b"f%d.py" % number)
+                assert connection.execute(written).fetchone() == before
