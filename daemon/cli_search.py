@@ -70,5 +70,7 @@ def print_hits(params: dict[str, Any], *, as_json: bool = False) -> None:
     for hit in answer["hits"]:
         for line in hit_lines(hit, from_here(hit["path"])):
             emit(line)
-    if (sys.stderr.isatty() or not answer["hits"]) and (sentence := coverage_sentence(answer.get("coverage", {}))):
+    coverage = answer.get("coverage", {})
+    in_vain = not answer["hits"] and coverage.get("lexical", 1) < 1
+    if (in_vain or sys.stderr.isatty()) and (sentence := coverage_sentence(coverage)):
         notice(sentence)

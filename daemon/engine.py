@@ -56,6 +56,7 @@ from ctx42d.memory.manager import MemoryManager
 log = logging.getLogger("ctx42d.engine")
 
 REBUILT = "rebuilt"  # a note that is to be read, while nothing is wrong any more
+CAUGHT_UP_S = 1.0  # the watcher may be behind git by as much
 REBUILDS_APART_S = 600.0  # an index that is damaged again sooner than this lies on a bad disk: no loop
 
 
@@ -118,6 +119,7 @@ class Engine:
             queued=self.wake,
             lost=self.wake_scan,
             trouble=self.trouble,
+            caught_up=lambda: self.watcher.cookie(CAUGHT_UP_S),
         )
         self.watcher = WatchSupervisor(
             self.intake, data / "cookies", poll_folders=self.watch.poll_folders, trouble=self.trouble

@@ -7,6 +7,7 @@ full) is kept and tried again. Leaves events to `watcher.py`, rows to `work_queu
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import stat
@@ -52,13 +53,15 @@ class Intake:
         queued: Callable[[], None],
         lost: Callable[[], None],
         trouble: Callable[[str], None],
+        caught_up: Callable[[], object] = lambda: None,
     ) -> None:
         """Call `queued` when there is work, `lost` when a rescan was asked for.
 
-        `trouble` hears a sentence when the queue can't be written.
+        `trouble` hears a sentence when the queue can't be written. caught_up() returns once we have been told of all
+        that has happened, or after a moment.
         """
         self._settings, self._roots, self._store, self._queue = settings, roots, store, queue
-        self._queued, self._lost, self._trouble = queued, lost, trouble
+        self._queued, self._lost, self._trouble, self._caught_up = queued, lost, trouble, caught_up
         self._debouncer: Debouncer[Touched] = Debouncer(settings.quiet_ms / 1000, settings.max_delay_ms / 1000)
         self._changed = threading.Condition()
         self._git_locks = GitLocks(settings.git_lock_hold_seconds)
@@ -120,11 +123,16 @@ class Intake:
         with self._passing:
             with self._changed:
                 look, path_of = self._git_locks.look(now), self._paths()
-                due = self._debouncer.due(now)
-                held = [key for key in due if look.holds(path_of(key))]
+                due = self._in_hand = self._debouncer.due(now)
                 asked = [*due, *((root_id, b".git") for root_id in self._owed)]
-                if any(look.released(path_of(key)) for key in asked):  # all that git has written arrives together
+                released = any(look.released(path_of(key)) for key in asked)
+            if released:  # all that git has written arrives together
+                with contextlib.suppress(OSError):  # a full disk: in two parts
+                    self._caught_up()
+            with self._changed:
+                if released:
                     due += self._debouncer.take(lambda key: look.released(path_of(key)))
+                held = [key for key in due if look.holds(path_of(key))]
                 self._debouncer.put_back(held, now)
                 waits = set(held)
                 self._in_hand = [key for key in due if key not in waits]

@@ -27,7 +27,7 @@ def test_nothing_is_lost_when_writes_fail_and_the_daemon_says_so(tmp_path: Path)
     results = tmp_path / "faults.jsonl"
     rounds = run("disk_faults.py", results, "--every", "150", "--errors", "ENOSPC", "--modes", "lasting")
     assert [line["n"] for line in rounds][:3] == [1, 151, 301]
-    assert "No space left" in str(rounds[0]["ended"])
+    assert "no room is left on the disk of" in str(rounds[0]["ended"])
     assert any("no room on the disk" in str(line["noticed"]) for line in rounds)
     assert all(line["wrong"] == [] for line in rounds)
 

@@ -223,6 +223,26 @@ def test_a_root_that_a_rename_further_up_replaced_is_no_surprise_to_sync(tmp_pat
         assert (home.naming("impostor_step_1") != [], home.naming("topic1_step_1")) == (True, [])
 
 
+def test_nothing_is_ever_written_into_a_users_tree(tmp_path):
+    tree, polled = tree_of_folders(tmp_path / "tree", 2), tree_of_folders(tmp_path / "polled", 2)
+    subprocess.run(["git", "init", "-q", tree], check=True)
+    before = as_it_is(tmp_path / "tree") + as_it_is(polled)
+    with service(tmp_path / "home", f'{OFTEN}poll_folders = ["{polled}"]\n') as home:
+        home.ok("up", tree, polled)
+        assert home.naming("topic1_step_1")
+        home.ask("verify")
+        home.ask("reindex", path=str(tree))
+        home.sync()
+        home.ask("roots_remove", path=str(polled))
+    assert as_it_is(tmp_path / "tree") + as_it_is(polled) == before
+
+
+def as_it_is(tree: Path) -> list[tuple[str, int, int, int]]:
+    """Everything in a tree, with times that tell of what was written there, or made and deleted again."""
+    found = [(str(path), path.lstat()) for path in (tree, *sorted(tree.rglob("*")))]
+    return [(path, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns) for path, stat in found]
+
+
 def test_edits_that_nobody_could_hear_are_found_after_a_kill(tmp_path):
     tree = tree_of_folders(tmp_path / "tree", 2)
     with service(tmp_path / "home", NO_DEEP) as home:
