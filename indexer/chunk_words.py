@@ -1,7 +1,8 @@
 """Which words does a chunk hold: as full text, and as rows of the static table? One look-up an identifier for both.
 
 The worker's form of `words.tokens` and `StaticTable.vector`, with the same results: a word costs most where it is
-looked up among the 40,000 of the table, so that is remembered with the identifier.
+looked up among the 40,000 of the table, so that is remembered with the identifier, and with its pieces for those
+identifiers that come up once.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ctx42d.indexer.static import StaticTable
-from ctx42d.indexer.words import Remembered, identifier_words, identifiers, lexical_form
+from ctx42d.indexer.stems import stem
+from ctx42d.indexer.words import Remembered, identifiers, lexical_form, pieces, word_of
 
 
 class Described(NamedTuple):
@@ -25,7 +27,7 @@ class ChunkWords:
 
     def __init__(self, table: StaticTable) -> None:
         self._table = table
-        self._known = Remembered(self._look)
+        self._known, self._pieces = Remembered(self._look), Remembered(self._look_piece)
 
     def of(self, text: str, symbol: str, names: str) -> Described:
         """A chunk's words. `names`: what the full text has in its column of symbols (`passages.symbol_text`)."""
@@ -38,5 +40,9 @@ class ChunkWords:
         )
 
     def _look(self, identifier: str) -> tuple[str, bytes]:
-        words = identifier_words(identifier)
-        return lexical_form(identifier, words), self._table.rows_of(words)
+        found = [self._pieces[piece] for piece in pieces(identifier)]
+        return lexical_form(identifier, [stem for stem, _ in found]), b"".join([row for _, row in found])
+
+    def _look_piece(self, piece: str) -> tuple[str, bytes]:
+        word = word_of(piece)
+        return stem(word), self._table.rows_of([word])

@@ -9,7 +9,7 @@ exceeds it falls back to blank lines. A parser is loaded when its language first
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from time import thread_time
@@ -23,6 +23,7 @@ from ctx42d.indexer.grammar_queries import query_of
 from ctx42d.indexer.language_table import Language
 from ctx42d.indexer.nesting import Definition, Leads
 from ctx42d.indexer.prose import prose_borders, sections
+from ctx42d.indexer.statement_walk import python_definitions
 from ctx42d.indexer.tiling import Chunk as Chunk
 from ctx42d.indexer.tiling import lines_of, tile
 
@@ -111,12 +112,29 @@ def _parsed(source: bytes, grammar: str) -> Tree | None:
         return None
 
 
+_Found = tuple[int, int, Definition]
+"""First byte, minus the byte behind the last one, definition: sorts what is outside before what is inside."""
+
+
 def _definitions(tree: Tree, source: bytes, grammar: str) -> list[Definition]:
+    walks = grammar == "python" and not tree.root_node.has_error
+    found = _walked(tree.root_node, source) if walks else _queried(tree.root_node, source, grammar)
+    return _one_a_range([definition for *_, definition in sorted(found, key=lambda found: found[:2])])
+
+
+def _walked(root: Node, source: bytes) -> list[_Found]:
+    return [
+        _span(whole, whole, name, kind, *_path(_text(name, source), False)[-1:])
+        for whole, name, kind in python_definitions(root)
+    ]
+
+
+def _queried(root: Node, source: bytes, grammar: str) -> Iterable[_Found]:
     query = _grammar(grammar).query
-    if query is None or _is_rubble(tree.root_node):
+    if query is None or _is_rubble(root):
         return []
     # Not bounded by its progress callback, which tree_sitter 0.26.1 keeps a dangling pointer to (it crashes).
-    matches = QueryCursor(query, match_limit=_MATCHES_IN_PROGRESS).matches(tree.root_node)
+    matches = QueryCursor(query, match_limit=_MATCHES_IN_PROGRESS).matches(root)
     dotted = grammar in _DOTTED
     by_name: dict[int, _Found] = {}
     for _rule, captures in sorted(matches, key=lambda match: match[0]):
@@ -124,11 +142,7 @@ def _definitions(tree: Tree, source: bytes, grammar: str) -> list[Definition]:
         if found is not None:
             at = captures["name"][0].start_byte
             by_name[at] = _wider(found, by_name[at]) if at in by_name else found
-    return _one_a_range([found for *_, found in sorted(by_name.values(), key=lambda found: found[:2])])
-
-
-_Found = tuple[int, int, Definition]
-"""First byte, minus the byte behind the last one, definition: sorts what is outside before what is inside."""
+    return by_name.values()
 
 
 def _is_rubble(root: Node) -> bool:
@@ -157,10 +171,14 @@ def _found(captures: dict[str, list[Node]], source: bytes, dotted: bool) -> _Fou
     if not bare:
         return None
     last = captures["end"][0] if "end" in captures else node
+    owner = _path(_text(captures["owner"][0], source), False)[-1] if "owner" in captures else "".join(path[-1:])
+    return _span(node, last, name, kind, bare, owner)
+
+
+def _span(node: Node, last: Node, name: Node, kind: str, bare: str, owner: str = "") -> _Found:
     start, (end, column) = node.start_point[0], last.end_point
     if column == 0 and end > start:
         end -= 1
-    owner = _path(_text(captures["owner"][0], source), False)[-1] if "owner" in captures else "".join(path[-1:])
     return node.start_byte, -last.end_byte, Definition(start, end, name.start_point[0], bare, kind, owner)
 
 

@@ -110,13 +110,22 @@ def identifier_words(identifier: str) -> tuple[str, ...]:
 
     Empty for names without letter or digit, and for hashes and keys of more than ``MAX_WORD_CHARS`` characters.
     """
+    return tuple(map(word_of, pieces(identifier)))
+
+
+def pieces(identifier: str) -> list[str]:
+    """What an identifier is cut into, in order; ``word_of`` makes a word of each."""
     if not identifier.isascii():
-        words = _words_of_any_script(unicodedata.normalize("NFKC", identifier))
-    else:
-        words = [word.lower() for word in _SPLIT(identifier[:_LONGEST_NAME_CHARS])]
-        if len(identifier) >= _BLOB_MIN_CHARS and _is_blob(words):
-            words = [identifier.lower()] if len(identifier) <= MAX_WORD_CHARS else []
-    return tuple([sys.intern(word[:MAX_WORD_CHARS]) for word in words])
+        return _words_of_any_script(unicodedata.normalize("NFKC", identifier))
+    found: list[str] = _SPLIT(identifier[:_LONGEST_NAME_CHARS])
+    if len(identifier) >= _BLOB_MIN_CHARS and _is_blob(found):
+        return [identifier] if len(identifier) <= MAX_WORD_CHARS else []
+    return found
+
+
+def word_of(piece: str) -> str:
+    """The word that a piece of an identifier is."""
+    return sys.intern(piece.lower()[:MAX_WORD_CHARS])
 
 
 def tokens(text: str) -> Tokens:
@@ -149,13 +158,13 @@ def forget() -> None:
     stems.forget()
 
 
-def lexical_form(identifier: str, words: Sequence[str]) -> str:
-    """What `tokens` makes of one identifier, whose words are these, for the full-text table."""
-    stems = " ".join(map(stem, words))
-    if len(words) < 2:
-        return stems
+def lexical_form(identifier: str, stems: Sequence[str]) -> str:
+    """What `tokens` makes of one identifier, whose words have these stems, for the full-text table."""
+    found = " ".join(stems)
+    if len(stems) < 2:
+        return found
     whole = identifier.lower().replace("_", "")
-    return f"{stems} {whole}" if len(whole) <= MAX_WHOLE_CHARS else stems
+    return f"{found} {whole}" if len(whole) <= MAX_WHOLE_CHARS else found
 
 
 def _is_blob(words: list[str]) -> bool:
@@ -178,4 +187,4 @@ def _shape(character: str) -> str:
 
 
 _words: Remembered[tuple[str, ...]] = Remembered(identifier_words)
-_lexical: Remembered[str] = Remembered(lambda identifier: lexical_form(identifier, _words[identifier]))
+_lexical: Remembered[str] = Remembered(lambda identifier: lexical_form(identifier, [*map(stem, _words[identifier])]))
