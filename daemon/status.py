@@ -48,14 +48,14 @@ class Status:
             return "degraded"
         if self._owed():
             return "starting" if any(r.scanned_at is None for r in engine.live_roots.map.values()) else "indexing"
-        return "indexing" if engine.queue.counts().pending else "idle"
+        return "indexing" if self._tallies.queue().pending else "idle"
 
     def coverage(self) -> dict[str, float]:
         """Share of what belongs into the index that each tier has: 0..1.
 
         Both first tiers are made in the same transaction.
         """
-        pending = self._engine.queue.counts().pending
+        pending = self._tallies.queue().pending
         files = sum(count[0] for count in self._tallies.roots().values())
         first = 0.0 if self._never_scanned() and not files else files / (files + pending) if pending else 1.0
         done, total, _ = self._tallies.texts()
@@ -71,7 +71,7 @@ class Status:
         # In the order in which work moves on (touched, owed, queued), so that none slips past between two looks.
         on_its_way = engine.intake.waiting()
         owed = self._owed()
-        counts = engine.queue.counts()
+        counts = self._tallies.queue()
         files = sum(count[0] for count in self._tallies.roots().values())
         searchable = not on_its_way and not owed and not counts.pending
         done, total, waiting = self._tallies.texts()
@@ -176,7 +176,7 @@ class Status:
     def roots(self) -> list[dict[str, Any]]:
         """Each root with its figures."""
         waiting = self._tallies.texts()[2]
-        self._tallies.refresh(at_work=bool(self._engine.queue.counts().pending or waiting))
+        self._tallies.refresh(at_work=bool(self._tallies.queue().pending or waiting))
         return [self._root(root) for root in self._engine.live_roots.map.values()]
 
     def _root(self, root: Root) -> dict[str, Any]:

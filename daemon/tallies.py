@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from ctx42d.daemon.engine import Engine
 from ctx42d.daemon.remembered import Remembered
+from ctx42d.daemon.work_queue import QueueCounts
 
 REMEMBER_ROOTS_S = 2.0
+FEW_FILES = 500
 FEW_TEXTS = 2000  # counted in a few milliseconds
 WITHOUT_DEEP = """
 SELECT model, count(*) FROM vectors INDEXED BY vectors_without_deep WHERE deep IS NULL AND deep_error IS NULL
@@ -31,6 +33,15 @@ class Tallies:
         self.texts = Remembered(self._count_texts)
         self.roots = Remembered(self._count_roots)
         self._missing = Remembered(self._count_missing, REMEMBER_ROOTS_S)
+        self._queue, self._few_wait = Remembered(engine.queue.counts), True
+
+    def queue(self) -> QueueCounts:
+        """What the queue holds; while many files wait, as remembered for a moment: counting them reads them all."""
+        if self._few_wait:
+            self._queue.forget()
+        counts = self._queue()
+        self._few_wait = counts.pending < FEW_FILES
+        return counts
 
     def refresh(self, *, at_work: bool) -> None:
         """Count again the next time; while the daemon is at work only what counts quickly."""

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 from ctx42d.indexer.deepen import Deepener
@@ -159,10 +160,10 @@ class Pipeline:
         The queue knows the sizes that files last had, so nothing of a new one: 64 files of 1 MB may come at once.
         """
         batches: list[_Batch] = []
-        roots, now_ns = self._roots(), time.time_ns()
+        roots, now_ns, behind_link = self._roots(), time.time_ns(), cache(_is_behind_link)
         for key, lease in enumerate(leases):
             view = roots.get(lease.root_id)
-            decision = self._decide(key, lease, view) if view else None
+            decision = self._decide(key, lease, view, behind_link) if view else None
             size = decision.size_bytes if isinstance(decision, FileToParse) else 0
             room = 0 if size >= LARGE_BYTES else self._queue.batch_bytes - size
             if not batches or 0 < batches[-1].size_bytes > room:
@@ -177,11 +178,13 @@ class Pipeline:
                 batch.decided.append(lambda lease=lease: self._queue.acknowledge(lease))  # type: ignore[misc]
         return batches
 
-    def _decide(self, key: int, lease: Lease, view: RootView) -> FileToParse | Callable[[], object] | None:
+    def _decide(
+        self, key: int, lease: Lease, view: RootView, behind_link: Callable[[bytes], bool]
+    ) -> FileToParse | Callable[[], object] | None:
         path = os.path.join(view.path, lease.relpath)
         if view.selector.why_not(lease.relpath):
             return lambda: self._forget(lease)
-        if _is_behind_link(path):
+        if behind_link(os.path.dirname(path)):
             return lambda: self._forget_if_root_is_there(lease)
         try:
             found = os.lstat(path)
@@ -265,9 +268,8 @@ class Pipeline:
         self._queue.acknowledge(lease)
 
 
-def _is_behind_link(path: bytes) -> bool:
-    """Whether a folder on the way is a symbolic link by now: what lies behind it is no part of the root."""
-    folder = os.path.dirname(path)
+def _is_behind_link(folder: bytes) -> bool:
+    """Whether it, or a folder on the way, is a symbolic link by now: what lies behind it is no part of the root."""
     try:
         return os.path.realpath(folder, strict=True) != folder
     except OSError as error:
