@@ -24,6 +24,7 @@ from score_offline import Library
 from ctx42d.indexer.ranking import rank
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Query
+from ctx42d.memory.trim import settle
 
 HITS = 10
 COMPARED = 20
@@ -43,6 +44,7 @@ def main() -> None:
     texts = texts[:: max(1, len(texts) // options.most)]
     library = Library(options.work, options.name)
     roots = {root.root_id: root for root in library.roots.all()}
+    settle()  # as the daemon does
 
     def ask(text: str) -> None:
         library.search.ask(Query(text, HITS), roots)

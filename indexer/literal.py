@@ -27,9 +27,13 @@ _ASKING = re.compile(r"\s*(?:can|does|explain|find|how|is|show|what|when|where|w
 
 
 class Wanted(NamedTuple):
-    """What of a question may stand word for word in a chunk, and how much of it has to for being no accident."""
+    """What of a question may stand word for word in a chunk, and how much of it has to for being no accident.
+
+    `words`: those of each phrase.
+    """
 
     phrases: tuple[str, ...]
+    words: tuple[frozenset[str], ...]
     fewest: int
     share: float
 
@@ -42,12 +46,18 @@ def wanted(text: str) -> Wanted | None:
         return None
     runs = dict.fromkeys(" ".join(words[at : at + LENGTH]) for at in range(len(words) - LENGTH + 1))
     phrases = tuple(f" {run} " for run in runs)[:MOST_PHRASES]
-    return Wanted(phrases, FEWEST_SAID, 0.0) if is_code else Wanted(phrases, FEWEST_SAID_OF_PROSE, SHARE_OF_PROSE)
+    of_each = tuple(frozenset(phrase.split()) for phrase in phrases)
+    fewest, share = (FEWEST_SAID, 0.0) if is_code else (FEWEST_SAID_OF_PROSE, SHARE_OF_PROSE)
+    return Wanted(phrases, of_each, fewest, share)
 
 
 def share_said(wanted: Wanted, text: str) -> float:
     """The share of the phrases that a text holds; 0 if that is an accident."""
-    flat = f" {' '.join(_words(text.lower()))} "
+    text = text.lower()
+    absent = {word for word in frozenset().union(*wanted.words) if word not in text}
+    if sum(map(absent.isdisjoint, wanted.words)) < wanted.fewest:  # nearly always: the text needn't be split
+        return 0.0
+    flat = f" {' '.join(_words(text))} "
     said = sum(phrase in flat for phrase in wanted.phrases)
     share = said / len(wanted.phrases)
     return share if said >= wanted.fewest and share >= wanted.share else 0.0

@@ -1,6 +1,6 @@
 """A file of quantized rows, memory-mapped, and how near each of them, or some of them, is to a question.
 
-Some of them are read, not mapped: a page fault maps the pages around it, and 4,000 rows here and there would be the
+Of many rows some are read, not mapped: a page fault maps the pages around it, and 4,000 here and there would be the
 whole file. Leaves which of them to `signs.py`, whose file is written with this one; which rows there are, and whose
 they are, to `vectors.py`; the layout of a row is `quantize.py`'s.
 """
@@ -25,6 +25,8 @@ BLOCK_ROWS = 512
 67,000 rows on a busy machine, 6.6 so (EPYC, 2026-11). The daemon has one thread, a program that opens an index has not.
 """
 GROWTH_ROWS = 16384
+MAPPED_ROWS = 131_072
+"""Above so many rows single ones are read, not mapped: 4,000 of 67,000 take 1 ms of processor time so, 8 if read."""
 RUN_BYTES = 2**18
 
 
@@ -77,18 +79,14 @@ class Matrix:
 
     def scores_of(self, query: NDArray[np.float32], numbers: NDArray[np.int32]) -> NDArray[np.float32]:
         """Dot products of a float32 query (dims,) with rows of these numbers; -inf where there is no row."""
-        size = self._dtype.itemsize
-        found = [os.pread(self._handle, size, number * size) for number in numbers.tolist()]
-        table = np.frombuffer(b"".join(row.ljust(size, b"\0") for row in found), dtype=self._dtype)
+        table = self._rows(numbers)
         scores: NDArray[np.float32] = (table["v"].astype(np.float32) @ query) * table["s"]
         scores[table["s"] == 0] = -np.inf
         return scores
 
     def share_there(self, numbers: NDArray[np.int32]) -> float:
         """Which share of these rows, 0 to 1, holds a vector."""
-        size, at = self._dtype.itemsize, self._dtype.fields["s"][1]  # type: ignore[index]
-        there = sum(any(os.pread(self._handle, size - at, number * size + at)) for number in numbers.tolist())
-        return there / max(1, len(numbers))
+        return float(np.count_nonzero(self._rows(numbers)["s"])) / max(1, len(numbers))
 
     def differing(self, rows: Iterable[tuple[int, bytes | None]]) -> Iterator[int]:
         """Numbers of the rows (ordered by number; None: no row) that are not what the file holds."""
@@ -113,6 +111,18 @@ class Matrix:
         self._map = None
         os.close(self._handle)
         self._signs.close()
+
+    def _rows(self, numbers: NDArray[np.int32]) -> NDArray[np.void]:
+        """Copies of the rows of these numbers; zeros where there is none."""
+        with self._lock:
+            if self._map is not None and self._capacity <= MAPPED_ROWS:
+                table = np.frombuffer(self._map, dtype=self._dtype, count=self._capacity)
+                found = table[np.minimum(numbers, self._capacity - 1)]
+                found["s"][numbers >= self._capacity] = 0
+                return found
+        size = self._dtype.itemsize
+        read = [os.pread(self._handle, size, number * size) for number in numbers.tolist()]
+        return np.frombuffer(b"".join(row.ljust(size, b"\0") for row in read), dtype=self._dtype)
 
     def _write_run(self, first: int, rows: bytes) -> None:
         size = self._dtype.itemsize

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ctx42d.indexer.question import Question, flat
 from ctx42d.indexer.stems import stem
-from ctx42d.indexer.words import identifier_words
+from ctx42d.indexer.words import words_of
 
 TIER_WEIGHTS = {"lexical": 1.0, "static": 0.8, "deep": 1.0}
 LEXICAL_CONTRAST = 1.5  # BM25 of a chunk with half of the question's words is worth less than half
@@ -133,10 +133,11 @@ def rank(question: Question, candidates: Sequence[Candidate], deep_share: float 
     """
     weights, named = _weights(question, candidates, deep_share), _named(question)
     signals = [_signals(question, named, weights, candidate) for candidate in candidates]
-    supports = _file_support(candidates, [one.score for one in signals])
+    scores = [one.score for one in signals]
+    supports = _file_support(candidates, scores)
     found = [
-        Ranked(candidate, one.score + support, one, weights, support, 0)
-        for candidate, one, support in zip(candidates, signals, supports, strict=True)
+        Ranked(candidate, score + support, one, weights, support, 0)
+        for candidate, score, one, support in zip(candidates, scores, signals, supports, strict=True)
     ]
     return _in_order(_further_hits_behind(_in_order(found)))
 
@@ -159,7 +160,7 @@ def _in_order(found: Sequence[Ranked]) -> list[Ranked]:
 def _signals(question: Question, named: frozenset[str], weights: Mapping[str, float], candidate: Candidate) -> Signals:
     path = _path_says(candidate.relpath)
     base = sum([weights[tier] * strength for tier, strength in candidate.strengths.items()])
-    definition = DEFINITION * _defines(named, candidate)
+    definition = DEFINITION * _defines(named, candidate) if named else 0.0
     behind = _behind(question, candidate, path)
     symbol, literal = _symbol(question, candidate.symbol), LITERAL * candidate.literal
     return Signals(base, definition, symbol, _path(question, path), literal, behind)
@@ -234,7 +235,7 @@ def _path_says(relpath: str) -> _PathSays:
 
 @lru_cache(maxsize=16384)
 def _stems(name: str) -> frozenset[str]:
-    return frozenset([stem(word) for part in _PARTS(name) for word in identifier_words(part)])
+    return frozenset([stem(word) for part in _PARTS(name) for word in words_of(part)])
 
 
 def _file_support(candidates: Sequence[Candidate], scores: Sequence[float]) -> list[float]:
@@ -256,5 +257,8 @@ def _further_hits_behind(ordered: Sequence[Ranked]) -> list[Ranked]:
     for ranked in ordered:
         before = seen.get(ranked.candidate.file_id, 0)
         seen[ranked.candidate.file_id] = before + 1
-        out.append(ranked._replace(score=ranked.score * FURTHER_HIT**before, before=before) if before else ranked)
+        if before:
+            candidate, score, signals, weights, support, _ = ranked
+            ranked = Ranked(candidate, score * FURTHER_HIT**before, signals, weights, support, before)
+        out.append(ranked)
     return out

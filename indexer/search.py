@@ -191,4 +191,5 @@ class Search:
             for chunk_id, strength in in_proportion(tier, scored):
                 strengths.setdefault(chunk_id, {})[tier] = strength
         chunks = self._chunks.of(strengths)
-        return [one._replace(literal=literal.get(one.chunk_id, 0.0)) for one in chunks] if literal else chunks
+        said = {chunk_id: share for chunk_id, share in literal.items() if share}
+        return [one._replace(literal=said[one.chunk_id]) if one.chunk_id in said else one for one in chunks]

@@ -34,8 +34,8 @@ NO_DEEP_ROWS = "SELECT deep_row FROM vectors WHERE model = ? AND deep IS NULL"
 ANY_DEEP_BYTES = "SELECT length(deep) FROM vectors WHERE model = ? AND deep IS NOT NULL LIMIT 1"
 
 
-SCANNED_ROWS = 100_000
-"""Above so many rows only those are looked at whose signs are likely ones: the rows of more are not held in memory."""
+SCANNED_ROWS = 20_000
+"""Above so many rows only those are looked at whose signs are likely ones."""
 LOOKED_AT = 256
 """Of so many rows it is seen whether there is a vector yet: a millisecond, and right within three in a hundred."""
 LIKELY = 4000

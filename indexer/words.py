@@ -146,6 +146,11 @@ def identifiers(text: str) -> list[str]:
     return _IDENTIFIERS(unicodedata.normalize("NFKC", text))
 
 
+def words_of(identifier: str) -> tuple[str, ...]:
+    """What `identifier_words` says of it, remembered."""
+    return _words[identifier]
+
+
 def lexical_terms(identifier: str) -> list[str]:
     """What the full-text table gets of one identifier."""
     return _lexical[identifier].split()

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 _M_ARENA_MAX = -8  # malloc.h
 _M_MMAP_THRESHOLD = -3
+_NEVER = 2**30  # collections of the younger objects before the old ones are looked through
 _LARGE_BYTES = 2**20  # pinned: glibc raises it to 32 MB by itself, and the heap grows by every frame and every query
 
 
@@ -38,6 +39,18 @@ def lean_heap() -> bool:
     except (OSError, TypeError):
         return False
     return mallopt is not None and mallopt(_M_ARENA_MAX, 2) == 1 and mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES) == 1
+
+
+def settle() -> None:
+    """Take everything that is there for good, and leave old objects to `trim` from now on.
+
+    Call it once all is loaded. Python would look through them all whenever enough new ones stay, which a question's
+    caches do: one question in thirty took 68 ms of processor time instead of 23 (67,000 chunks, 2 cores, 2026-11).
+    """
+    gc.collect()
+    gc.freeze()
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, _NEVER)
 
 
 def young_collections() -> int:
