@@ -165,6 +165,7 @@ class Watcher(RootTable):
     def _handle_folder(self, root: WatchedRoot, relpath: bytes, event: Event) -> None:
         if event.is_delete or event.is_moved_from:
             self.forget(root.root_id, relpath)
+            root.selector.forget_rules(relpath)  # what takes its name need not be what it was, a virtual environment
             self._listener.touched(root.root_id, relpath)
         elif root.selector.why_not(relpath, is_dir=True) is None:
             if event.is_create or event.is_moved_to:
@@ -174,7 +175,6 @@ class Watcher(RootTable):
 
     def _follow(self, root: WatchedRoot, reldir: bytes) -> None:
         """Watch a folder that appeared, and report the files that were in it before it was watched."""
-        root.selector.forget_rules(reldir)
 
         def on_error(relpath: bytes, error: OSError) -> None:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR):

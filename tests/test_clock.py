@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,12 @@ def running(tmp_path: Path) -> Iterator[tuple[Home, Clock]]:
             daemon.wait(60)
 
 
+def owed(home: Home) -> list[str]:
+    """Why scans are owed."""
+    with closing(sqlite3.connect(home.database, timeout=30)) as connection:
+        return [reason for (reason,) in connection.execute("SELECT reason FROM rescans")]
+
+
 def look(home: Home, folder: Path) -> None:
     """Have the daemon look at its clock: the kernel, whose clock stays, doesn't tell it."""
     folder.mkdir(exist_ok=True)
@@ -105,6 +112,7 @@ def test_a_path_that_waits_to_be_tried_again_does_not_wait_for_hours(running, tm
     clock.set("-3h")
     look(home, tmp_path / "mount")
     wait_until(lambda: "the clock was set back" in home.log)
+    wait_until(lambda: owed(home) == ["the clock was set back by 10800 s"])  # while it is paused no scan clears it
     home.ok("resume")
     wait_until(lambda: home.naming("escapement_step_1"))
 

@@ -43,6 +43,15 @@ def test_a_job_runs_at_its_interval_without_a_wake(jobs: Jobs, eventually: Event
     assert runs == sorted(runs)
 
 
+def test_jobs_of_one_interval_do_not_all_run_at_one_moment(jobs: Jobs) -> None:
+    for name in "abcde":
+        jobs.add(name, lambda: None, every_s=3600.0, jitter_s=360.0)
+    jobs.start()
+    planned = [jobs._jobs[name].handle.next_run_time for name in "abcde"]
+    assert max(planned) - min(planned) > timedelta(seconds=1)
+    assert all(abs(when - datetime.now(UTC) - timedelta(hours=1)) < timedelta(seconds=370) for when in planned)
+
+
 def test_a_wake_before_the_start_is_kept(jobs: Jobs) -> None:
     ran = threading.Event()
     jobs.add("job", ran.set, every_s=NEVER_S)

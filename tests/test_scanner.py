@@ -1,6 +1,7 @@
-"""Scans while others work: what a worker looked at before its folder was watched is looked at again."""
+"""Scans: when one is no longer owed; what a worker saw before its folder was watched is looked at again."""
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ class Scanned:
     """A root with one file, and its scanner."""
 
     def __init__(self, folder: Path) -> None:
-        tree = folder / "tree"
+        tree = self.tree = folder / "tree"
         tree.mkdir()
         (tree / "here.py").write_text("x = 1\n")
         self.index = Index(folder / "index", tree)
@@ -53,6 +54,9 @@ class Scanned:
         self.index.roots.request_rescan([self.index.root_id], "a test")
         assert self.scanner.run_owed(lambda _: None, lambda: None) == 1
 
+    def owed(self) -> list[str]:
+        return [rescan.reason for rescan in self.index.roots.rescans()]
+
     def queued(self, relpath: bytes) -> bool:
         return self.queue.state_of(self.index.root_id, relpath)[0] == "queued"
 
@@ -63,6 +67,38 @@ def scanned(tmp_path: Path) -> Iterator[Scanned]:
     yield made
     made.watching.close()
     made.index.close()
+
+
+def test_a_scan_is_owed_until_one_has_come_to_its_end(scanned: Scanned) -> None:
+    def fails() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    scanned.watching.before = fails
+    with pytest.raises(sqlite3.OperationalError):
+        scanned.scan()
+    assert scanned.owed() == ["a test"]
+    scanned.watching.before = lambda: None
+    scanned.scan()
+    assert scanned.owed() == []
+
+
+def test_a_scan_that_is_asked_for_during_a_scan_is_owed_after_it(scanned: Scanned) -> None:
+    scanned.watching.before = lambda: scanned.index.roots.request_rescan([scanned.index.root_id], "meanwhile")
+    scanned.scan()
+    assert scanned.owed() == ["meanwhile"]
+
+
+def test_the_scan_of_a_root_that_is_away_is_owed_until_it_is_back(scanned: Scanned) -> None:
+    scanned.scan()
+    scanned.tree.rename(scanned.tree.with_name("away"))
+    scanned.index.roots.request_rescan([scanned.index.root_id], "it went")
+    said: list[str] = []
+    for _ in range(2):
+        assert scanned.scanner.run_owed(said.append, lambda: None) == 0
+    assert (scanned.owed(), len(said)) == (["it went"], 1)
+    scanned.tree.with_name("away").rename(scanned.tree)
+    assert scanned.scanner.run_owed(said.append, lambda: None) == 1
+    assert scanned.owed() == []
 
 
 def test_a_file_that_was_indexed_during_the_scan_and_is_gone_again_is_looked_at_again(scanned: Scanned) -> None:

@@ -162,6 +162,18 @@ def test_a_deleted_folder_is_heard_and_its_watches_are_gone(watched: Watched, ev
     eventually(lambda: watched.watcher.counts(ROOT_ID).watched == before - 2)
 
 
+def test_a_folder_that_takes_the_name_of_one_that_was_left_out_is_followed(watched: Watched) -> None:
+    (watched.root / "env").mkdir()
+    (watched.root / "env" / "pyvenv.cfg").write_text("home = /usr\n")
+    watched.told()
+    (watched.root / "env" / "x.py").write_text("of a virtual environment\n")
+    assert watched.told() == set()
+    (watched.root / "env").rename(watched.root.parent / "away")
+    (watched.root / "env").mkdir()
+    (watched.root / "env" / "y.py").write_text("ours\n")
+    assert watched.told() >= {b"env/y.py"}
+
+
 def test_a_folder_deleted_and_made_again_is_followed_again(watched: Watched) -> None:
     for turn in range(10):
         shutil.rmtree(watched.root / "src")
