@@ -19,7 +19,8 @@ same line number.
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from ctx42d.indexer.grammar_nodes import KIND_CONSTANT, NAMELESS
 from ctx42d.indexer.nesting import Definition, Leads, Node, Rows, nest, part
@@ -37,8 +38,7 @@ _WRAPPER_SHARE = 0.7
 _MOST_DEFINES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """Lines ``start_line`` to ``end_line`` (from 1, inclusive) of a file.
 
     ``symbol`` is the definition that the chunk is, or is mostly, or is a piece of, behind those it lies in
@@ -58,8 +58,7 @@ Borders = Callable[[], Mapping[int, int]]
 """Makes: row in which something starts -> how deep inside other things. Asked for only when something is too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
+class _Unit(msgspec.Struct, frozen=True):
     """Rows ``start`` to ``stop`` (exclusive); ``columns`` where it is a piece of one line."""
 
     start: int
