@@ -161,19 +161,21 @@ def _run(paths: Paths, config: Config, place: Place, *, ephemeral: bool, to_stde
     engine.place, engine.leave = place, stop.ask
     engine.start_again = lambda: threading.Timer(SHUTDOWN_AFTER_S, stop.ask_again).start()
     engine.start()
-    control.start()
-    settle()
-    sys.setswitchinterval(SWITCH_S)
-    log.info("ctx42d %s, pid %d, at %s", VERSION, os.getpid(), paths.socket)
-    if listens(os.environ):
-        heartbeat.start()
-    while not stop.wait():
-        _reload(reload)
-    notify("STOPPING=1\nSTATUS=finishing the batch in hand")
-    heartbeat.close()
-    engine.stopping = True
-    control.close()
-    engine.stop()
+    try:
+        control.start()
+        settle()
+        sys.setswitchinterval(SWITCH_S)
+        log.info("ctx42d %s, pid %d, at %s", VERSION, os.getpid(), paths.socket)
+        if listens(os.environ):
+            heartbeat.start()
+        while not stop.wait():
+            _reload(reload)
+        notify("STOPPING=1\nSTATUS=finishing the batch in hand")
+    finally:  # whatever ended this thread: the others would keep the process alive, half of a daemon
+        heartbeat.close()
+        engine.stopping = True
+        control.close()
+        engine.stop()
     log.info("stopped")
     return not stop.is_for_good()
 
