@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ctx42d.indexer.damage import CorruptDatabase
@@ -58,6 +58,13 @@ class Hit:
     also: tuple[tuple[bytes, int], ...] = ()
     context: tuple[int, tuple[str, ...]] | None = None
     file_id: int = 0
+    chunk_id: int = 0
+
+    def joined(self, other: Hit) -> Hit:
+        """This hit, and the lines of one right before or behind it."""
+        first, last = sorted((self, other), key=lambda hit: hit.start_line)
+        text, fresh = f"{first.text}\n{last.text}", self.fresh and other.fresh
+        return replace(self, start_line=first.start_line, end_line=last.end_line, text=text, fresh=fresh)
 
 
 def read_hits(database: Database, chosen: Iterable[Chosen], roots: Mapping[int, Root]) -> list[Hit]:
@@ -94,4 +101,5 @@ def _hit(one: Chosen, row: tuple[Any, ...], root: Root) -> Hit:
     return Hit(
         *(path, root.path, relpath, start, end, language, symbol, kind, one.score, fresh, text, one.shares),
         file_id=file_id,
+        chunk_id=one.chunk_id,
     )

@@ -97,6 +97,11 @@ class Ranked(NamedTuple):
     before: int
 
     @property
+    def alone(self) -> float:
+        """What the score is, whatever better hits the file has."""
+        return self.signals.score + self.support
+
+    @property
     def shares(self) -> dict[str, float]:
         """The share that each signal has in the score. Of few candidates anybody wants to know them."""
         base, definition, symbol, path, literal, behind = self.signals
@@ -109,7 +114,7 @@ class Ranked(NamedTuple):
             shares["behind"] = sum(shares.values()) * (behind - 1)
         shares["file"] = self.support
         if self.before:
-            shares["further"] = (self.signals.score + self.support) * (FURTHER_HIT**self.before - 1)
+            shares["further"] = self.alone * (FURTHER_HIT**self.before - 1)
         return shares
 
 

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from ctx42d.indexer.candidates import Candidates
 from ctx42d.indexer.chunk_rows import chunk_text
@@ -22,6 +23,7 @@ from ctx42d.indexer.folding import Said, first_like
 from ctx42d.indexer.hits import Chosen, Hit, read_hits
 from ctx42d.indexer.literal import share_said, wanted
 from ctx42d.indexer.named_languages import most_used, named, without
+from ctx42d.indexer.neighbours import with_neighbours
 from ctx42d.indexer.question import MOST_CHARS, Question, understand
 from ctx42d.indexer.ranking import Candidate, Ranked, forget, in_proportion, rank
 from ctx42d.indexer.relevance import FLOOR
@@ -34,6 +36,7 @@ LANGUAGE_SECONDS = 60.0  # which language most code is in is counted again: 3 ms
 SPARE = 5  # hits read beyond those wanted: some may be folded
 READ_LITERALLY = 50
 LEAST_READ = 0.05  # of what may answer, by a model: below that a question doesn't wait for its vector
+LINES = "SELECT c.id, c.start_line, c.end_line FROM json_each(?) wanted JOIN chunks c ON c.id = wanted.value"
 TEXTS = "SELECT c.id, c.text FROM json_each(?) wanted JOIN chunks c ON c.id = wanted.value"
 
 
@@ -169,11 +172,23 @@ class Search:
         return hits
 
     def _read(self, ranked: Sequence[Ranked], k: int, roots: Mapping[int, Root]) -> Iterator[Hit]:
-        """The hits one after another; a few more than are wanted are read at once, since some may be folded."""
-        for start in range(0, len(ranked), k + SPARE):
-            page = ranked[start : start + k + SPARE]
-            chosen = [Chosen(best.candidate.chunk_id, best.score, best.shares) for best in page]
-            yield from read_hits(self._database, chosen, roots)
+        """The hits one after another, with what goes on with them; a few more than wanted are read at once."""
+        files = {best.candidate.file_id for best in ranked[: k + SPARE]}
+        lines = self._lines([best.candidate.chunk_id for best in ranked if best.candidate.file_id in files])
+        pairs = with_neighbours(ranked, lines)
+        while page := list(islice(pairs, k + SPARE)):
+            wanted = [best for pair in page for best in pair if best is not None]
+            chosen = [Chosen(best.candidate.chunk_id, best.score, best.shares) for best in wanted]
+            hits = {hit.chunk_id: hit for hit in read_hits(self._database, chosen, roots)}
+            for best, neighbour in page:
+                if hit := hits.get(best.candidate.chunk_id):
+                    other = hits.get(neighbour.candidate.chunk_id) if neighbour else None
+                    yield hit.joined(other) if other else hit
+
+    def _lines(self, chunk_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        with self._database.reading() as connection:
+            rows = connection.execute(LINES, (json.dumps(chunk_ids),)).fetchall()
+        return {chunk_id: (first, last) for chunk_id, first, last in rows}
 
     def _said_literally(self, text: str, lexical: Scored) -> dict[int, float]:
         """Of the chunks with most of the words, which share of the question each has word for word."""

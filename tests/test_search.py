@@ -203,6 +203,17 @@ def test_what_was_removed_is_found_no_more(library: Library) -> None:
     assert "src/http/client.py" not in library.found("send_request HttpClient")
 
 
+def test_a_function_that_was_cut_in_two_is_one_hit(library: Library) -> None:
+    lines = [f"    wombat.burrow(depth={depth}, width='quite a wide one')" for depth in range(60)]
+    text = "\n".join(["def dig_wombat_burrow():", *lines])
+    library.add("src/wombat.py", text + "\n")
+    hits = library.ask("dig the wombat burrow").hits
+    assert [(hit.start_line, hit.relpath) for hit in hits].count((1, b"src/wombat.py")) == 1
+    first = hits[0]
+    assert first.end_line - first.start_line > 30, "a chunk has 20 of them"
+    assert first.text == "\n".join(text.split("\n")[first.start_line - 1 : first.end_line])
+
+
 def test_the_answer_says_which_tiers_took_part(library: Library) -> None:
     assert library.ask("send request").tiers == ["lexical", "static"]
     library.deepen()
