@@ -172,6 +172,11 @@ class Watcher(RootTable):
                 self._follow(root, relpath)
             elif event.is_attrib:
                 self._look_at_permissions(root, relpath)
+        elif (event.is_create or event.is_moved_to) and root.selector.leaves_itself_out(relpath):
+            self.watch(root.root_id, relpath)  # it may lose the mark; one that lost it just now:
+            root.selector.forget_rules(relpath)
+            if root.selector.why_not(relpath, is_dir=True) is None:
+                self._follow(root, relpath)
 
     def _follow(self, root: WatchedRoot, reldir: bytes) -> None:
         """Watch a folder that appeared, and report the files that were in it before it was watched."""

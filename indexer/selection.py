@@ -83,6 +83,13 @@ class Selector:
         folder = self._rules.folder(reldir)
         return folder.out or folder.why_not_file(name)
 
+    def leaves_itself_out(self, reldir: bytes) -> bool:
+        """Whether a folder is left out by what it holds (pyvenv.cfg, CACHEDIR.TAG ...), and by no rule from above."""
+        above, _, name = reldir.rpartition(b"/")
+        parent = self._rules.folder(above)
+        by_rules = parent.out or self._rules.why_not_folder(parent, reldir, name)
+        return by_rules is None and self._rules.folder(reldir).out is not None
+
     def brought_back(self, relpath: bytes) -> bool:
         """Whether the user asked for this file against our defaults (`included` of `why_not_content`)."""
         reldir, _, name = relpath.rpartition(b"/")

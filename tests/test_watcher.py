@@ -174,6 +174,19 @@ def test_a_folder_that_takes_the_name_of_one_that_was_left_out_is_followed(watch
     assert watched.told() >= {b"env/y.py"}
 
 
+def test_a_folder_that_comes_with_a_mark_is_watched_for_its_end_and_nothing_below_it(watched: Watched) -> None:
+    away = watched.root.parent / "away"
+    (away / "lib").mkdir(parents=True)
+    (away / "pyvenv.cfg").write_text("home = /usr\n")
+    (away / "x.py").write_text("x\n")
+    away.rename(watched.root / "env")
+    assert watched.told() == set()
+    assert watched.watcher.counts(ROOT_ID).watched == 4
+    (watched.root / "env" / "pyvenv.cfg").unlink()
+    watched.told()
+    assert watched.heard.losses == [([ROOT_ID], "env/pyvenv.cfg changed")]
+
+
 def test_a_folder_deleted_and_made_again_is_followed_again(watched: Watched) -> None:
     for turn in range(10):
         shutil.rmtree(watched.root / "src")

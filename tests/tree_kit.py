@@ -22,6 +22,7 @@ RULES = (
     *(b"*.rs\n", b"d/\n", b"/x.py\n", b"*.md\n!keep.md\n", b"both\n", b"D/**/x.py\n", b"x.*\n", b"e*/\n"),
     b"# nothing\n",
 )
+MARK = b"pyvenv.cfg"  # leaves out the folder that it lies in
 REFUSES = (1, 128)  # git: nothing to commit, no such branch, a file in the way
 KEPT = b"always.txt"  # so that the root is never empty, which would be reported and not believed
 # Into itself, not empty, a loop of links, from one disk to another, too deep, and what a user who isn't root may not.
@@ -246,6 +247,13 @@ class Tree:
 
     def do_delete_rule(self, a: int, b: int, c: int) -> None:
         os.unlink(os.path.join(self._pick(a, [self.root, *self._folders()]), RULE_FILES[b % len(RULE_FILES)]))
+
+    def do_mark_or_unmark(self, a: int, b: int, c: int) -> None:
+        mark = os.path.join(self._folder(a), MARK)
+        if os.path.lexists(mark):
+            os.unlink(mark)
+        else:
+            self._put(mark)
 
     def do_rule_of_the_repository(self, a: int, b: int, c: int) -> None:
         self._write(os.path.join(self.root, b".git", b"info", b"exclude"), RULES[c % len(RULES)] if b % 3 else b"")

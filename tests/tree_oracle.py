@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import closing
 
 from service_kit import Home
-from tree_kit import Tree, remove
+from tree_kit import MARK, Tree, remove
 
 from ctx42d.indexer.defaults import why_not_file
 from ctx42d.indexer.passages import HASH_BYTES
@@ -55,11 +55,12 @@ class Oracle:
     def _belonging(self) -> tuple[dict[bytes, bytes | None], tuple[bytes, ...]]:
         """Every file that belongs, with its hash (None: any), and the folders of which nothing can be known."""
         folders, files, unknown = self._listed()
+        marked = {folder for folder in folders if os.path.lexists(self._in_root(folder, MARK))}
         paths = [*folders, *files]
         by_git, by_ours = self._judged_by_git(paths), self._judged_by_ours(folders, paths)
         out: set[bytes] = set()
         for folder in sorted(folders):
-            if os.path.dirname(folder) in out or _is_out(folder, by_git, by_ours):
+            if os.path.dirname(folder) in out or folder in marked or _is_out(folder, by_git, by_ours):
                 out.add(folder)
         wanted: dict[bytes, bytes | None] = {}
         names: dict[int, int] = {}
