@@ -37,8 +37,8 @@ def verify_root(store: Store, root_id: int, root: bytes, selector: Selector, bel
     except RootUnavailable as away:
         return 0, [Problem(root, str(away).removeprefix(f"{os.fsdecode(root)} "))]
     known = {path: file for path, file in rows.items() if _inside(path, below)}
-    checked, problems = 0, []
-    for relpath in _files(selector, below):
+    checked, problems, unreadable = 0, list[Problem](), list[bytes]()
+    for relpath in _files(selector, below, unreadable):
         if not _inside(relpath, below):
             continue
         checked += 1
@@ -48,6 +48,8 @@ def verify_root(store: Store, root_id: int, root: bytes, selector: Selector, bel
     for relpath in known:
         path = os.path.join(root, relpath)
         what = "is indexed, but no longer belongs to the index" if os.path.lexists(path) else "is indexed, but is gone"
+        if any(_inside(relpath, folder) for folder in unreadable):
+            what = "is indexed, and kept while its folder can't be read"
         problems.append(Problem(path, what))
     return checked + len(known), problems
 
@@ -56,8 +58,8 @@ def _inside(relpath: bytes, below: bytes) -> bool:
     return not below or relpath == below or relpath.startswith(below + b"/")
 
 
-def _files(selector: Selector, below: bytes) -> Iterator[bytes]:
-    for seen in selector.walk(on_directory=lambda _: None, on_error=lambda *_: None):
+def _files(selector: Selector, below: bytes, unreadable: list[bytes]) -> Iterator[bytes]:
+    for seen in selector.walk(on_directory=lambda _: None, on_error=lambda relpath, _: unreadable.append(relpath)):
         if _inside(seen.relpath, below):
             yield seen.relpath
 

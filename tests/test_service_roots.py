@@ -252,6 +252,11 @@ def test_what_may_not_be_read_below_a_root_is_left_out_and_the_rest_is_found(str
     assert stranger.naming("accelerometer") == [str(tree / "closed.py")]
     assert stranger.naming("variometer") == [str(tree / "closed" / "inner.py")]
     assert stranger.ok("verify") == "clean: 3 files compared\n"
+    (tree / "closed").chmod(0o000)
+    verdict = stranger("verify")
+    (tree / "closed").chmod(0o755)
+    kept = f"{tree}/closed/inner.py: is indexed, and kept while its folder can't be read\n"
+    assert (verdict.code, verdict.out) == (1, kept)
 
 
 def test_the_last_file_of_a_root_is_kept_and_the_reason_is_said_until_the_root_has_files_again(tmp_path):
