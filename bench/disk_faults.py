@@ -27,13 +27,14 @@ import random
 
 from crash_kit import QUICK, Edits, Life, append, earlier, losses
 from disk_kit import FOR_EVER, Shim
-from service_kit import NO_DEEP, Home, module, write
+from service_kit import NO_DEEP, Home, module, wait_until, write
 
 from ctx42d.daemon.client import ClientError
 
 FILES = 20
 ERRORS, MODES = ("ENOSPC", "EIO"), ("once", "lasting")
 NOTICED_S = 15.0
+FORGOTTEN_S = 2.0
 QUIET_S = 0.3  # so long after the index has settled nothing more is written
 
 
@@ -94,7 +95,7 @@ def one_round(place: Path, error: str, mode: str, n: int) -> dict[str, Any]:
     try:
         line["noticed"] = index(home, shim, tree.folder, n)
         line["wrong"] += losses(home, tree.folder)
-        line["wrong"] += [f"still noted: {note}" for note in home.ask("status")["notes"]]
+        line["wrong"] += [f"still noted: {note}" for note in notes_that_stay(home)]
     except (ClientError, AssertionError) as problem:
         line["wrong"].append(f"{type(problem).__name__}: {problem}")
     life.stop()
@@ -107,6 +108,13 @@ def one_round(place: Path, error: str, mode: str, n: int) -> dict[str, Any]:
         life.stop()
         line["wrong"] += traces(home, life)
     return line
+
+
+def notes_that_stay(home: Home) -> list[str]:
+    """What `status` still says a moment after the disk is well and all is indexed."""
+    with contextlib.suppress(AssertionError):
+        wait_until(lambda: not home.ask("status")["notes"], within_s=FORGOTTEN_S)
+    return list(home.ask("status")["notes"])
 
 
 def index(home: Home, shim: Shim, tree: Path, n: int) -> str | None:

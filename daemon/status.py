@@ -199,7 +199,7 @@ class Status:
             "coverage": {
                 "lexical": round(first, 4),
                 "static": round(first, 4),
-                "deep": round(1 - missing / chunks, 4) if chunks else first,
+                "deep": round(max(0.0, 1 - missing / chunks), 4) if chunks else first,
             },
             "state": "unavailable" if root.note else "indexing" if pending else "fresh",
             "note": root.note or None,

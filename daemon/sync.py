@@ -46,7 +46,8 @@ def sync(engine: Engine, root_ids: Collection[int] | None, timeout_s: float) -> 
     if not _until(engine, deadline, lambda: _scanned(engine, owed)):
         return False
     mark = engine.queue.mark()
-    return _until(engine, deadline, lambda: _done(engine, mark, root_ids))
+    done = _until(engine, deadline, lambda: _done(engine, mark, root_ids))
+    return done and _until(engine, deadline, lambda: _followed(engine))
 
 
 def _asked(root_ids: Collection[int] | None, root_id: int) -> bool:
@@ -73,6 +74,14 @@ def _done(engine: Engine, mark: int, root_ids: Collection[int] | None) -> bool:
     if root_ids is not None and (away := next((root.note for root in roots if root.note), None)):
         raise SyncFailed(away)
     return all(engine.queue.done_up_to(mark, root.root_id) for root in roots if not root.note)
+
+
+def _followed(engine: Engine) -> bool:
+    """Whether what is committed can be found. Where the disk refused it, it is tried again now, not in a while."""
+    if engine.store.followed():
+        return True
+    engine.wake()
+    return False
 
 
 def _until(engine: Engine, deadline: float, reached: Callable[[], bool]) -> bool:

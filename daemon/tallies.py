@@ -33,7 +33,7 @@ class Tallies:
         self.texts = Remembered(self._count_texts)
         self.roots = Remembered(self._count_roots)
         self._missing = Remembered(self._count_missing, REMEMBER_ROOTS_S)
-        self._queue, self._few_wait = Remembered(engine.queue.counts), True
+        self._queue, self._few_wait, self._worked = Remembered(engine.queue.counts), True, False
 
     def queue(self) -> QueueCounts:
         """What the queue holds; while many files wait, as remembered for a moment: counting them reads them all."""
@@ -41,6 +41,9 @@ class Tallies:
             self._queue.forget()
         counts = self._queue()
         self._few_wait = counts.pending < FEW_FILES
+        if self._worked and not counts.pending:  # all is done: what was counted while it was at work isn't that
+            self.refresh(at_work=False)
+        self._worked = bool(counts.pending)
         return counts
 
     def refresh(self, *, at_work: bool) -> None:

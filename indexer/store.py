@@ -76,6 +76,11 @@ class Store(KnownFiles):
                     self._pending_delta = None
             self.vectors.apply(delta)
 
+    def followed(self) -> bool:
+        """Whether the vectors have followed all commits; waits for one that is under way."""
+        with self.database.lock:
+            return not self.vectors.behind
+
     def put(self, root_id: int, relpath: bytes, parsed: ParsedFile, looked_ns: int = 0) -> int:
         """Replace what the index holds of a file by what a worker found. Returns the file's id.
 

@@ -84,6 +84,11 @@ class VectorIndex:
         with self._lock:
             return self._places.end(model)
 
+    @property
+    def behind(self) -> bool:
+        """Whether a commit could not be followed yet."""
+        return self._behind
+
     def new_deep_rows(self, model: str, count: int = 1) -> int:
         """The first of so many rows for new vectors of a model."""
         with self._lock:

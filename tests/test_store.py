@@ -1,12 +1,15 @@
 """Files, chunks, full text and vectors change together: compared by asking the full text and the vectors themselves."""
 
 import os
+import resource
+import signal
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from index_kit import DEEP_DIMS, SIGNATURE, Index, index, parsed, piece, row_of
+from outside import MB
 
 from ctx42d.indexer.integrity import check_references
 from ctx42d.indexer.wire import FileStamp, ParsedFile
@@ -41,6 +44,23 @@ def test_replacing_a_file_leaves_nothing_of_its_old_contents(opened: Index) -> N
     assert opened.nearest_texts("alpha beta") == ["delta"]
     assert opened.count("chunks") == 1
     assert check_references(opened.database) == []
+
+
+def test_vectors_that_found_no_room_are_said_to_be_behind_until_they_follow(opened: Index) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * MB, before[1]))  # the database fits, a file of vectors doesn't
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            opened.put(b"a.py", "alpha beta")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert opened.matches("alpha") == [b"a.py"]
+    assert not opened.store.followed()
+    opened.store.vectors.catch_up()
+    assert opened.store.followed()
+    assert opened.nearest_texts("alpha beta") == ["alpha beta"]
 
 
 def test_removing_a_file_leaves_nothing_of_it(opened: Index) -> None:
