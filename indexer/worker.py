@@ -35,9 +35,7 @@ PR_SET_PDEATHSIG = 1
 # include/uapi/linux/ioprio.h, and the call's number by architecture: those that came later share one table.
 IOPRIO_WHO_PROCESS, IOPRIO_CLASS_IDLE, IOPRIO_CLASS_SHIFT = 1, 3, 13
 IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30}
-# Until everything is loaded it is a third as nice: a start has to come to its end on a busy machine, too. A save and
-# the question for it may start a parser and a model at once; the parser is the less nice of them.
-START_NICE_SHARE = 3
+START_NICE = 5  # until everything is loaded: a start has to come to its end on a busy machine, too
 OOM_SCORE = 700  # of 1000: where the kernel has to kill, it should be a worker, not the daemon nor the user's editor
 
 
@@ -149,7 +147,7 @@ def _send(replies: BinaryIO, reply: wire.Reply) -> None:
 
 def _be_polite(nice: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in the daemon's terminal is the daemon's to answer
-    os.nice(nice // START_NICE_SHARE)
+    os.nice(min(nice, START_NICE))
     with contextlib.suppress(OSError):  # Linux only, and not in every sandbox
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
 
