@@ -49,7 +49,8 @@ def test_many_refreshes_leave_no_descriptor_thread_or_child_behind(tmp_path: Pat
             (row,) = service_.embed_rows([f"text {number}"])
             assert isinstance(row, bytes)
             service_.refresh()
-        wait_until(lambda: left_behind() == before)  # a look at memory has a descriptor for a moment
+        # A look at memory has a descriptor for a moment, perhaps at the one that was counted before.
+        wait_until(lambda: all(count <= before[what] for what, count in left_behind().items()))
         assert service_.slot.starts == service_.memory.stats().refreshes == REFRESHES + 1
     finally:
         service_.close()
