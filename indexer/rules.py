@@ -178,10 +178,7 @@ class RuleBook:
     def open(self, parent: Folder | None, reldir: bytes, names: Set[bytes], on_error: OnError) -> Folder:
         """Read and remember the rules of a folder that holds these of RULE_NAMES; its parent doesn't leave it out."""
         turn = self._turn
-        if parent is None:
-            folder = self._open_top(names, on_error)
-        else:
-            folder = self._open_below(parent, reldir, names, on_error)
+        folder = self._open_below(parent, reldir, names, on_error) if parent else self._open_top(names, on_error)
         return self._keep(reldir, folder) if turn == self._turn and not folder.unfinished else folder
 
     def why_not_folder(self, parent: Folder, reldir: bytes, name: bytes) -> str | None:

@@ -120,16 +120,19 @@ class Search:
         if may.nothing:
             return Found(question, [], ["lexical", "static"])
         models = dict.fromkeys(roots[root_id].model for root_id in scopes)
-        deep_share = self._tiers.share_read(models, may)
-        wait_s = query.wait_deep_s if deep_share >= LEAST_READ else 0.0  # what hardly counts isn't waited for
-        self._tiers.ask_ahead(query.text, models, wait_s)
+        read = self._tiers.read(models, may) if query.wait_deep_s > 0 else {}
+        asked = [model for model, has in read.items() if has.share >= LEAST_READ]  # what hardly counts isn't waited for
+        self._tiers.ask_ahead(query.text, asked)
         lexical, static = self._tiers.lexical(question, may), self._tiers.static(question, may)
         found = [("lexical", lexical), ("static", static)]
-        deep = self._tiers.deep(query.text, models, may, wait_s)
+        deep = self._tiers.deep(query.text, asked, may, query.wait_deep_s)
         # Cosines of different models can't be compared: each list is measured by its own best and last one.
-        found += [("deep", scored) for scored in deep.values() if scored is not None]
+        found += [("deep", scored) for scored in deep.values()]
         tiers = list(dict.fromkeys(tier for tier, _ in found))
-        took_part = {model: scored is not None for model, scored in deep.items()}
+        took_part = {model: model in deep for model in models}
+        deep_share = sum(has.chunks * has.share for has in read.values()) / max(
+            1, sum(has.chunks for has in read.values())
+        )
         relevant = self._tiers.relevance(question, static[0][1] if static else 0.0) >= FLOOR
         if not relevant:
             found = [("lexical", self._tiers.with_rare_word(question, lexical))]

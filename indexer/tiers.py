@@ -23,7 +23,7 @@ from ctx42d.indexer.question import MOST_TERMS, Question, rare_terms
 from ctx42d.indexer.question_vectors import ask_ahead, question_vectors
 from ctx42d.indexer.relevance import FEW, relevance
 from ctx42d.indexer.static import StaticTable
-from ctx42d.indexer.vectors import VectorIndex
+from ctx42d.indexer.vectors import Read, VectorIndex
 
 CANDIDATES = 150
 FREQUENCY_SECONDS = 300.0
@@ -74,25 +74,21 @@ class Tiers:
             return []
         return self._vectors.nearest("static", vector, CANDIDATES, allowed.files, chunks=allowed.chunks)
 
-    def ask_ahead(self, text: str, models: Iterable[str], wait_s: float) -> None:
+    def ask_ahead(self, text: str, models: Iterable[str]) -> None:
         """Have the models that are there read a question while the other tiers answer it."""
-        if wait_s > 0:
-            ask_ahead(self._services_of(models), as_utf8(text))
+        ask_ahead(self._services_of(models), as_utf8(text))
 
-    def deep(self, text: str, models: Iterable[str], allowed: Allowed, wait_s: float) -> dict[str, Scored | None]:
-        """Chunks by model, for each of these models; None: it gave no vector in time."""
-        found: dict[str, Scored | None] = dict.fromkeys(models)
-        if wait_s <= 0:
-            return found
-        for model, vector in question_vectors(self._services_of(found), as_utf8(text), wait_s=wait_s).items():
-            found[model] = self._vectors.nearest(
-                "deep", vector, CANDIDATES, allowed.files, model, chunks=allowed.chunks
-            )
-        return found
+    def deep(self, text: str, models: Iterable[str], allowed: Allowed, wait_s: float) -> dict[str, Scored]:
+        """Chunks by model, for those of these models that give a vector in time."""
+        vectors = question_vectors(self._services_of(models), as_utf8(text), wait_s=wait_s)
+        return {
+            model: self._vectors.nearest("deep", vector, CANDIDATES, allowed.files, model, chunks=allowed.chunks)
+            for model, vector in vectors.items()
+        }
 
-    def share_read(self, models: Iterable[str], allowed: Allowed) -> float:
-        """The share of what may answer that these models have read, 0 to 1; of several the least."""
-        return min((self._vectors.share_read(model, allowed.files, allowed.chunks) for model in models), default=1.0)
+    def read(self, models: Iterable[str], allowed: Allowed) -> dict[str, Read]:
+        """What each of these models has read of what may answer."""
+        return {model: self._vectors.read(model, allowed.files, allowed.chunks) for model in models}
 
     def _services_of(self, models: Iterable[str]) -> dict[str, EmbeddingService]:
         wanted = set(models)

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,6 @@ OWN = ""  # the shipped model
 DEEP_ROWS = "SELECT deep_row, deep FROM vectors WHERE model = ? AND deep IS NOT NULL"
 NO_DEEP_ROWS = "SELECT deep_row FROM vectors WHERE model = ? AND deep IS NULL"
 ANY_DEEP_BYTES = "SELECT length(deep) FROM vectors WHERE model = ? AND deep IS NOT NULL LIMIT 1"
-
 
 SCANNED_ROWS = 20_000
 """Above so many rows only those are looked at whose signs are likely ones."""
@@ -57,6 +56,13 @@ class Delta:
     static: list[tuple[int, bytes]] = field(default_factory=list)
     places: list[tuple[int, str, int]] = field(default_factory=list)
     deep: list[tuple[str, int, bytes]] = field(default_factory=list)
+
+
+class Read(NamedTuple):
+    """How many chunks a model is to read, and about which share of them, 0 to 1, it has read."""
+
+    chunks: int
+    share: float
 
 
 class VectorIndex:
@@ -158,14 +164,14 @@ class VectorIndex:
         best = best[np.argsort(-scores[best], kind="stable")]
         return [(int(ids[i]), float(scores[i])) for i in best if scores[i] > -np.inf]
 
-    def share_read(self, model: str, files: NDArray[np.int32] | None, chunks: NDArray[np.int64] | None) -> float:
-        """Which share of the chunks of `files` and `chunks` (as in `nearest`) a model has read, 0 to 1, about."""
+    def read(self, model: str, files: NDArray[np.int32] | None, chunks: NDArray[np.int64] | None) -> Read:
+        """How much a model has read of its own chunks among `files` and `chunks` (as in `nearest`)."""
         with self._lock:
             ids, vectors, owners = self._chunks.live()
             matrix, rows = self._deep.get(model), self._places.rows(model, vectors)
         rows = allowed_rows(rows, (owners, files), (ids, chunks))
         rows = rows[rows >= 0]
-        return matrix.share_there(rows[:: max(1, len(rows) // LOOKED_AT)]) if matrix else 0.0
+        return Read(len(rows), matrix.share_there(rows[:: max(1, len(rows) // LOOKED_AT)]) if matrix else 0.0)
 
     def chunk_ids(self, files: NDArray[np.int32] | None, chunks: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
         """Sorted ids of the chunks of `files` that are among `chunks` (None: all); None: all chunks there are."""

@@ -286,3 +286,16 @@ def test_an_index_made_before_roots_had_models_is_taken_over(tmp_path: Path) -> 
         assert np.allclose(
             new.store.vectors.nearest("deep", vector_of("gamma", DEEP_DIMS), 1, None)[0][1], 1, atol=0.01
         )
+
+
+def test_each_model_has_read_a_share_of_its_own_texts(opened: Index, tmp_path: Path) -> None:
+    wide = two_roots(opened, tmp_path)
+    read = opened.store.vectors.read
+    own, others = read(OWN, None, None).chunks, read(WIDE, None, None).chunks
+    assert own + others == opened.count("chunks")
+    assert min(own, others) > 0
+    assert (read(OWN, None, None).share, read(WIDE, None, None).share) == (0.0, 0.0)
+    embed(opened)
+    assert (read(OWN, None, None).share, read(WIDE, None, None).share) == (1.0, 0.0)
+    put(opened, wide, b"later.py", "omega")
+    assert read(WIDE, None, None).chunks == others + 1

@@ -4,73 +4,18 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from index_kit import SELECTION
 from namespace_kit import needs_namespaces, told_inside
 from service_kit import obey_permissions, permissions_bind
+from watch_kit import ROOT_ID, Watched
 
-from ctx42d.daemon.watcher import Watcher
-from ctx42d.indexer.selection import Selector
-
-ROOT_ID = 7
 Eventually = Callable[..., None]
 MAX_QUEUED_EVENTS = Path("/proc/sys/fs/inotify/max_queued_events")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
-
-
-class Heard:
-    """A listener that remembers."""
-
-    def __init__(self) -> None:
-        self.touches: list[bytes] = []
-        self.losses: list[tuple[list[int], str]] = []
-        self.go_on = threading.Event()
-        self.go_on.set()
-
-    def touched(self, root_id: int, relpath: bytes) -> None:
-        assert root_id == ROOT_ID
-        self.go_on.wait(60)
-        self.touches.append(relpath)
-
-    def lost(self, root_ids: Iterable[int], reason: str) -> None:
-        self.losses.append((list(root_ids), reason))
-
-
-class Watched:
-    """A watched tree."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root = folder / "tree"
-        for name in ("src/deep", "node_modules/lib", ".git", "build"):
-            (self.root / name).mkdir(parents=True)
-        (self.root / ".ctx42dignore").write_text("build/\n*.log\n")
-        (self.root / "src" / "old.py").write_text("old\n")
-        self.selector = Selector(os.fsencode(self.root), SELECTION)
-        self.heard = Heard()
-        self.watcher = Watcher(self.heard, folder / "cookies")
-        self.watcher.add_root(ROOT_ID, os.fsencode(self.root), self.selector, {})
-        self.scan()
-
-    def scan(self) -> list[bytes]:
-        def watch(reldir: bytes) -> None:
-            self.watcher.watch(ROOT_ID, reldir)
-
-        self.watcher.begin(ROOT_ID)
-        seen = [seen.relpath for seen in self.selector.walk(on_directory=watch, on_error=lambda *_: None)]
-        self.watcher.end(ROOT_ID)
-        return seen
-
-    def told(self) -> set[bytes]:
-        """All paths touched since the last question: a cookie travels behind them."""
-        assert self.watcher.cookie(20)
-        touches = set(self.heard.touches)
-        self.heard.touches.clear()
-        return touches
 
 
 @pytest.fixture
@@ -162,31 +107,6 @@ def test_a_deleted_folder_is_heard_and_its_watches_are_gone(watched: Watched, ev
     eventually(lambda: watched.watcher.counts(ROOT_ID).watched == before - 2)
 
 
-def test_a_folder_that_takes_the_name_of_one_that_was_left_out_is_followed(watched: Watched) -> None:
-    (watched.root / "env").mkdir()
-    (watched.root / "env" / "pyvenv.cfg").write_text("home = /usr\n")
-    watched.told()
-    (watched.root / "env" / "x.py").write_text("of a virtual environment\n")
-    assert watched.told() == set()
-    (watched.root / "env").rename(watched.root.parent / "away")
-    (watched.root / "env").mkdir()
-    (watched.root / "env" / "y.py").write_text("ours\n")
-    assert watched.told() >= {b"env/y.py"}
-
-
-def test_a_folder_that_comes_with_a_mark_is_watched_for_its_end_and_nothing_below_it(watched: Watched) -> None:
-    away = watched.root.parent / "away"
-    (away / "lib").mkdir(parents=True)
-    (away / "pyvenv.cfg").write_text("home = /usr\n")
-    (away / "x.py").write_text("x\n")
-    away.rename(watched.root / "env")
-    assert watched.told() == set()
-    assert watched.watcher.counts(ROOT_ID).watched == 4
-    (watched.root / "env" / "pyvenv.cfg").unlink()
-    watched.told()
-    assert watched.heard.losses == [([ROOT_ID], "env/pyvenv.cfg changed")]
-
-
 def test_a_folder_deleted_and_made_again_is_followed_again(watched: Watched) -> None:
     for turn in range(10):
         shutil.rmtree(watched.root / "src")
@@ -206,58 +126,6 @@ def test_a_file_replaced_by_a_link_and_a_folder_replaced_by_a_link_are_heard(wat
     assert b"src/deep" in watched.told()
     (watched.root / "top.py").write_text("x\n")
     assert watched.told() == {b"top.py"}  # not a second time by way of the link
-
-
-def test_ignored_folders_cost_no_watch_and_ignored_files_no_event(watched: Watched) -> None:
-    assert watched.watcher.counts(ROOT_ID).watched == 3  # the root, src, src/deep
-    for name in ("node_modules/lib/x.js", ".git/index", "build/x.py", "src/debug.log", "src/.env"):
-        (watched.root / name).write_text("x\n")
-    (watched.root / "src" / "node_modules").mkdir()
-    (watched.root / "src" / "node_modules" / "y.js").write_text("y\n")
-    assert watched.told() == set()
-    assert watched.watcher.counts(ROOT_ID).watched == 3
-
-
-def test_a_changed_rule_file_asks_for_a_scan_and_rules_are_read_again(watched: Watched) -> None:
-    (watched.root / ".ctx42dignore").write_text("*.log\n*.tmp.py\n")
-    assert watched.told() == set()
-    assert ([ROOT_ID], ".ctx42dignore changed") in watched.heard.losses
-    (watched.root / "x.tmp.py").write_text("x\n")
-    assert watched.told() == set()
-    watched.scan()
-    (watched.root / "build" / "now.py").write_text("x\n")
-    assert watched.told() == {b"build/now.py"}
-
-
-def test_a_repository_that_begins_or_ends_in_a_folder_is_a_change_of_its_rules(watched: Watched) -> None:
-    (watched.root / ".gitignore").write_text("secret.py\n")
-    inner = watched.root / "src" / "secret.py"
-    inner.write_text("x\n")
-    assert watched.told() == set()
-    watched.heard.losses.clear()
-    subprocess.run(["git", "init", "-q", watched.root / "src"], check=True)
-    watched.told()
-    assert watched.heard.losses == [([ROOT_ID], "src/.git changed")]
-    inner.write_text("of a repository of its own\n")
-    assert watched.told() == {b"src/secret.py"}
-    shutil.rmtree(watched.root / "src" / ".git")
-    watched.told()
-    assert watched.heard.losses == [([ROOT_ID], "src/.git changed")] * 2
-    inner.write_text("of the outer one again\n")
-    assert watched.told() == set()
-
-
-def test_a_folder_that_marks_the_one_it_lies_in_is_a_change_of_its_rules(watched: Watched) -> None:
-    (watched.root / "src" / "conda-meta").mkdir()
-    watched.told()
-    assert watched.heard.losses == [([ROOT_ID], "src/conda-meta changed")]
-    assert watched.scan() == [b".ctx42dignore"]
-    assert watched.watcher.counts(ROOT_ID).watched == 2  # the root, and src to hear of the mark's end
-    (watched.root / "src" / "conda-meta").chmod(0o700)
-    (watched.root / "src" / "conda-meta").rmdir()
-    watched.told()
-    assert watched.heard.losses == [([ROOT_ID], "src/conda-meta changed")] * 2
-    assert b"src/old.py" in watched.scan()
 
 
 def test_a_cookie_comes_behind_everything_before_it(watched: Watched) -> None:
