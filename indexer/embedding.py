@@ -235,9 +235,9 @@ class EmbeddingService:
         return [reply.rows[i * width : (i + 1) * width] for i in range(len(texts))]
 
     def _need(self, texts: Sequence[str], tokens: int) -> Need:
-        count, length = shapes.heaviest(texts, tokens)
-        peak = self.memory.predicted_peak_bytes(count, length, self.role) + shapes.text_bytes(texts)
-        least = self.memory.predicted_peak_bytes(1, length, self.role) + max(
+        (count, length), pid = shapes.heaviest(texts, tokens), self.slot.pid
+        peak = self.memory.predicted_peak_bytes(count, length, self.role, pid) + shapes.text_bytes(texts)
+        least = self.memory.predicted_peak_bytes(1, length, self.role, pid) + max(
             shapes.text_bytes([text]) for text in texts
         )
         return Need(peak, min(least, peak), len(texts))

@@ -85,10 +85,10 @@ class Batches:
             self._predictors.set(role, Predictor())
             self._workers.expect(role, fresh_bytes)
 
-    def predicted_peak_bytes(self, count: int, length: int, role: str = "") -> int:
-        """Return the peak predicted for a batch, above what the worker holds before it."""
+    def predicted_peak_bytes(self, count: int, length: int, role: str = "", pid: int | None = None) -> int:
+        """Return the peak predicted for a batch, above what the worker holds before it. `pid`: None for a fresh one."""
         with self._changed:
-            return self._predictors.of(role).predict(count, length)
+            return self._predictors.of(role).predict(count, length, cold=self._workers.cold(pid, count * length))
 
     def admit(
         self, predicted_peak_bytes: int, *, smallest_peak_bytes: int | None = None, pid: int | None = None
@@ -115,9 +115,11 @@ class Batches:
 
     def batch_done(self, pid: int, count: int, length: int, peak_delta_bytes: int) -> None:
         """Learn from a batch: what it needed at its peak above what the worker held before it (`gauge.py`)."""
-        self.request_done(pid)
         with self._changed:
-            self._predictors.of(self._workers.role(pid)).observe(count, length, peak_delta_bytes)
+            cold = self._workers.cold(pid, count * length)
+            self._predictors.of(self._workers.role(pid)).observe(count, length, peak_delta_bytes, cold=cold)
+            self._workers.worked(pid, count * length)
+        self.request_done(pid)
 
     def request_done(self, pid: int) -> None:
         """Note what a worker holds after a request, one without a shape to learn from (parsing)."""

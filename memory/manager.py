@@ -129,6 +129,8 @@ class MemoryManager(Batches):
             pids, collectors = [self._lookout.own_pid, *self._workers.roles()], tuple(self._collectors)
         before = self._held_by(pids)
         trim()
+        with self._changed:
+            self._workers.trimmed()
         for collect in collectors:
             collect()
         freed = max(0, before - self._held_by(pids))

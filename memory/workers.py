@@ -18,12 +18,17 @@ from ctx42d.memory.profiles import MB
 UNSEEN_WORKER_BYTES = 90 * MB
 FRESH_REMEMBERED = 8
 UNMOVED_BYTES = 2 * MB
+WARM_TIMES = (
+    2  # a batch of more tokens than so many times the largest before it needs memory that the worker hasn't kept
+)
 
 
 @dataclass(slots=True)
 class _Worker:
     role: str
     loaded: bool = False  # its first floor was taken before its first batch
+    warm_tokens: int = 0  # of the largest batch since it was fresh or gave memory back: what the allocator has again
+    trimmed_in_hand: bool = False  # it gives memory back once it has answered
     finished: int = 0
     first_floor_bytes: int = 0
     floor_bytes: int = 0
@@ -101,6 +106,22 @@ class Workers:
         """Return how many batches a worker has finished."""
         worker = self._workers.get(pid)
         return worker.finished if worker else 0
+
+    def trimmed(self) -> None:
+        """Note that all workers give free memory back: now, or once they have answered."""
+        for worker in self._workers.values():
+            worker.warm_tokens, worker.trimmed_in_hand = 0, worker.admitted_bytes > 0
+
+    def worked(self, pid: int, tokens: int) -> None:
+        """Note that a worker has done a batch of so many tokens, and keeps the memory for it unless it was trimmed."""
+        if worker := self._workers.get(pid):
+            worker.warm_tokens = 0 if worker.trimmed_in_hand else max(worker.warm_tokens, tokens)
+            worker.trimmed_in_hand = False
+
+    def cold(self, pid: int | None, tokens: int) -> bool:
+        """Say whether a batch takes memory back first in this worker; None: in one that isn't started yet."""
+        worker = self._workers.get(pid) if pid is not None else None
+        return worker is None or tokens > WARM_TIMES * worker.warm_tokens
 
     def growth_bytes(self, pid: int) -> int:
         """Return how much more a worker holds after its last batch than it did at first."""

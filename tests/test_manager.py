@@ -264,6 +264,31 @@ def test_batches_in_two_workers_never_add_up_to_more_than_the_ceiling(managed):
     assert managed.manager.admit(150 * MB, pid=WORKER) is Admission.ADMIT
 
 
+def test_the_first_large_batch_of_a_worker_that_gave_memory_back_is_predicted_apart(managed):
+    manager = managed.manager
+    managed.worker(90)
+
+    def predicted() -> int:
+        return manager.predicted_peak_bytes(8, 256, "worker", WORKER)
+
+    for _ in range(4):
+        manager.collect_garbage()
+        manager.batch_done(WORKER, 8, 256, 85 * MB)
+        manager.batch_done(WORKER, 8, 256, 70 * MB)
+    assert predicted() == 70 * MB
+    assert manager.predicted_peak_bytes(8, 256, "worker") == 85 * MB, "in a worker that isn't started yet"
+    manager.collect_garbage()
+    assert predicted() == 85 * MB
+    manager.batch_done(WORKER, 1, 8, MB)
+    assert predicted() == 85 * MB, "a question took nothing back"
+    assert manager.admit(80 * MB, pid=WORKER) is Admission.ADMIT
+    manager.collect_garbage()
+    manager.batch_done(WORKER, 8, 256, 85 * MB)
+    assert predicted() == 85 * MB, "it was busy, and gives memory back now"
+    manager.batch_done(WORKER, 8, 256, 85 * MB)
+    assert predicted() == 70 * MB
+
+
 def test_a_worker_that_grows_is_seen_by_its_floor(managed):
     for held in (90, 95, 130):
         managed.worker(held)

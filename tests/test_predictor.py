@@ -5,8 +5,9 @@ import random
 
 import pytest
 
-from ctx42d.memory.predictor import MAX_SHAPES, Predictor
+from ctx42d.memory.predictor import Predictor
 from ctx42d.memory.predictors import Predictors
+from ctx42d.memory.shape_peaks import MAX_SHAPES
 from ctx42d.memory.surface import PRIOR, Seen, Surface, fit
 
 MB = 2**20
@@ -188,3 +189,26 @@ def test_a_role_with_a_model_of_its_own_is_predicted_apart_and_counted_in() -> N
     assert abs(predictors.of("embedder").predict(4, 256) - 40 * MB) < MB
     assert abs(predictors.of("embedder:other").predict(4, 256) - 400 * MB) < 10 * MB
     assert predictors.accuracy().predictions == 10
+
+
+def test_what_a_cold_batch_takes_back_is_learned_apart() -> None:
+    predictor = Predictor()
+    for _ in range(6):
+        predictor.observe(8, 256, 70 * MB)
+        predictor.observe(8, 256, 85 * MB, cold=True)
+    assert predictor.predict(8, 256) == pytest.approx(70 * MB, rel=0.01)
+    assert predictor.predict(8, 256, cold=True) == pytest.approx(85 * MB, rel=0.01)
+    restored = Predictor.from_state(json.loads(json.dumps(predictor.state())))
+    assert restored.predict(8, 256, cold=True) == predictor.predict(8, 256, cold=True)
+
+
+def test_a_cold_batch_is_never_predicted_below_a_warm_one() -> None:
+    predictor = Predictor()
+    for _ in range(6):
+        predictor.observe(8, 256, 170 * MB)
+    assert predictor.predict(8, 256, cold=True) == predictor.predict(8, 256)
+
+
+def test_a_state_without_cold_batches_is_one_of_an_earlier_version() -> None:
+    state = {"version": 1, "shapes": [[8, 256, 5, 70 * MB, 0]]}
+    assert Predictor.from_state(state).predict(8, 256) == 70 * MB
