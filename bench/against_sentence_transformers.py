@@ -9,9 +9,8 @@ EmbeddingService with its defaults, `embed(texts)`. `deep`: the same as the daem
 like length. A side loads and embeds a few texts first; its first pass over all texts is timed and nothing samples it;
 a second one isn't timed: PSS of the side's process tree is sampled every 10 ms then, and while it loads.
 
-encode reads the first 256 tokens of a text, we read all of them, in windows: `tokens` is what each side has read, and
-the ratios are given by text and by token. Cosines are of the texts that both read in full. Defaults of the last two
-options: CTX42D_TORCH_PYTHON (or this Python, where it has sentence-transformers) and CTX42D_MINILM_DIR.
+Both sides read the first 256 tokens of a text (ours: `deep.whole_texts` is false). Defaults of the last two options:
+CTX42D_TORCH_PYTHON (or this Python, where it has sentence-transformers) and CTX42D_MINILM_DIR.
 """
 
 import argparse
@@ -51,7 +50,7 @@ SIDES = ("service", "deep", "torch")
 WARM_UP = 8
 MAX_CHARS = 1500  # chunks.max_chars
 MAX_FILE_BYTES = 2**20
-SPECIAL = 2  # tokens that are put before and behind each window
+SPECIAL = 2  # tokens that are put before and behind each text
 TORCH = """
 import json, os, sys, time
 import numpy as np
@@ -124,18 +123,13 @@ def compare(texts: list[str], scratch: Path, options: argparse.Namespace) -> dic
         for side in SIDES if number % 2 == 0 else reversed(SIDES):
             runs[side].append(one(side, scratch, options))
             print(f"{number + 1}/{options.pairs} {side}: {runs[side][-1]}", file=sys.stderr)
-    lengths = token_counts(texts)
     limit = bundle.read_manifest(DEFAULT_BUNDLE).max_tokens
-    room = limit - SPECIAL
-    windowed = sum(max(length, 1) + SPECIAL * max(1, -(-length // room)) for length in lengths)
-    tokens = {"service": windowed, "deep": windowed, "torch": sum(min(length + SPECIAL, limit) for length in lengths)}
-    sides = {side: median_of(runs[side], len(texts), tokens[side]) for side in SIDES}
-    whole = [i for i, length in enumerate(lengths) if length <= room]
-    vectors = {side: np.load(scratch / f"{side}.npy")[whole] for side in SIDES}
+    tokens = sum(min(length + SPECIAL, limit) for length in token_counts(texts))
+    sides = {side: median_of(runs[side], len(texts), tokens) for side in SIDES}
+    vectors = {side: np.load(scratch / f"{side}.npy") for side in SIDES}
     ratios = {
         side: {
             "texts_per_s": round(sides[side]["texts_per_s"] / sides["torch"]["texts_per_s"], 2),
-            "tokens_per_s": round(sides[side]["tokens_per_s"] / sides["torch"]["tokens_per_s"], 2),
             "texts_per_cpu_s": round(sides["torch"]["cpu_s"] / sides[side]["cpu_s"], 2),
             "peak": round(sides[side]["peak_mb"] / sides["torch"]["peak_mb"], 3),
             "least_cosine": round(float(cosines(vectors[side], vectors["torch"]).min()), 4),
@@ -143,7 +137,7 @@ def compare(texts: list[str], scratch: Path, options: argparse.Namespace) -> dic
         for side in SIDES[:2]
     }
     cores = sorted(os.sched_getaffinity(0))
-    return {"texts": len(texts), "in_full": len(whole), "cores": cores, "sides": sides, "to_torch": ratios}
+    return {"texts": len(texts), "tokens": tokens, "cores": cores, "sides": sides, "to_torch": ratios}
 
 
 def one(side: str, scratch: Path, options: argparse.Namespace) -> dict[str, float]:
@@ -200,7 +194,7 @@ def median_of(runs: list[dict[str, float]], texts: int, tokens: int) -> dict[str
     """The runs' medians, and what follows from them."""
     middle = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
     rates = {"texts_per_s": round(texts / middle["wall_s"], 1), "tokens_per_s": round(tokens / middle["wall_s"])}
-    return {**middle, **rates, "tokens": tokens}
+    return {**middle, **rates}
 
 
 def serve(side: str, texts_file: Path, vectors_file: Path) -> None:

@@ -102,6 +102,7 @@ RANGES: dict[str, Allowed] = {
     "deep.enabled": Anything(),
     "deep.threads": Between(1, 64, BY_CORES),
     "deep.micro_batch_tokens": Between(256, 65_536),
+    "deep.whole_texts": Anything(),
     "deep.nice": Between(1, 19),
     "deep.busy_above_percent": Between(1, 100),
     "deep.busy_cpu_percent": Between(1, 6400),

@@ -98,6 +98,7 @@ class Engine:
         manifest = bundle.read_manifest(bundle.DEFAULT_BUNDLE)
         signature = {
             "deep": manifest.deep_digest,
+            "reading": "whole texts" if config.value("deep.whole_texts") else "first window",
             "static": self._table.digest,
             "tokens": TOKENS,
             "chunks": f"{CHUNKER_VERSION}/{config.value('chunks.max_chars')}",

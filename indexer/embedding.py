@@ -46,6 +46,7 @@ class DeepSettings:
     enabled: bool = True
     threads: int = 0
     micro_batch_tokens: int = 256
+    whole_texts: bool = False
     nice: int = 15
     busy_above_percent: int = 50
     busy_cpu_percent: int = 50
@@ -218,7 +219,7 @@ class EmbeddingService:
         try:
             pid, reply = self._governor.ask(
                 self.slot,
-                wire.Embed(list(texts), tokens, len(texts)),
+                wire.Embed(list(texts), tokens, len(texts), self._deep.whole_texts),
                 wire.Embedded,
                 need,
                 urgent=urgent,
@@ -235,7 +236,7 @@ class EmbeddingService:
         return [reply.rows[i * width : (i + 1) * width] for i in range(len(texts))]
 
     def _need(self, texts: Sequence[str], tokens: int) -> Need:
-        (count, length), pid = shapes.heaviest(texts, tokens), self.slot.pid
+        (count, length), pid = shapes.heaviest(texts, tokens, whole=self._deep.whole_texts), self.slot.pid
         peak = self.memory.predicted_peak_bytes(count, length, self.role, pid) + shapes.text_bytes(texts)
         least = self.memory.predicted_peak_bytes(1, length, self.role, pid) + max(
             shapes.text_bytes([text]) for text in texts

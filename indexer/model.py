@@ -85,17 +85,19 @@ class DeepModel:
         *,
         micro_batch_tokens: int,
         max_texts: int,
+        whole: bool = True,
         between: Callable[[], None] | None = None,
     ) -> NDArray[np.float32]:
         """Return the vectors of ``texts``: (n, dims) float32, rows of unit length; (0, dims) for no texts.
 
-        A text of more than ``max_tokens`` tokens is cut into windows; its vector is their mean, weighted by tokens.
+        A text of more than ``max_tokens`` tokens is cut into windows; its vector is their mean, weighted by tokens, or
+        that of the first one where not the ``whole`` text counts.
         The model runs on at most ``micro_batch_tokens`` tokens (padding counted) and ``max_texts`` windows at a time,
         never on less than one window. ``between`` is called after each run: there a more urgent caller may be served.
         Raises MemoryError when ONNX Runtime gets no memory; the next, smaller batch may succeed.
         """
         sums = np.zeros((len(texts), self.dims), np.float32)
-        windows = self._windows(texts)
+        windows = self._windows(texts, whole)
         for batch in self._micro_batches(windows, micro_batch_tokens, max_texts):
             weights = np.array([[len(window.ids)] for window in batch], np.float32)
             np.add.at(sums, [window.text for window in batch], self._run(batch) * weights)
@@ -105,13 +107,13 @@ class DeepModel:
         vectors: NDArray[np.float32] = sums / np.maximum(lengths, np.finfo(np.float32).tiny).astype(np.float32)
         return vectors
 
-    def _windows(self, texts: Sequence[str]) -> list[_Window]:
+    def _windows(self, texts: Sequence[str], whole: bool) -> list[_Window]:
         room = self.max_tokens - len(self._prefix) - len(self._suffix)
         encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [
             _Window(text, [*self._prefix, *ids[start : start + room], *self._suffix])
             for text, ids in enumerate(encoding.ids for encoding in encodings)
-            for start in range(0, max(len(ids), 1), room)  # an empty text is a window of special tokens
+            for start in range(0, max(len(ids), 1) if whole else 1, room)  # an empty text: special tokens only
         ]
 
     def _bucket(self, window: _Window) -> int:

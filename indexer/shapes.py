@@ -30,11 +30,14 @@ def requests(texts: Sequence[str], tokens: int) -> Iterator[Sequence[str]]:
     yield texts[start:]
 
 
-def heaviest(texts: Sequence[str], tokens: int) -> tuple[int, int]:
-    """Return the micro-batch of most memory within micro-batches of so many tokens: (texts, padded length)."""
+def heaviest(texts: Sequence[str], tokens: int, *, whole: bool = True) -> tuple[int, int]:
+    """Return the micro-batch of most memory within micro-batches of so many tokens: (texts, padded length).
+
+    `whole`: long texts are read in several windows.
+    """
     longest = min(max(len(text) for text in texts) // LEAST_CHARS_PER_TOKEN + 2, LONGEST_WINDOW)
     length = next(bucket for bucket in BUCKETS if bucket >= longest)
-    windows = sum(len(text) // (LEAST_CHARS_PER_TOKEN * LONGEST_WINDOW) + 1 for text in texts)
+    windows = sum(len(text) // (LEAST_CHARS_PER_TOKEN * LONGEST_WINDOW) + 1 for text in texts) if whole else len(texts)
     return max(1, min(windows, tokens // length)), length
 
 

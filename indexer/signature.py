@@ -24,10 +24,13 @@ def agree(database: Database, signature: Mapping[str, str]) -> str | None:
         had = dict(connection.execute("SELECT key, value FROM meta WHERE key LIKE 'made.%'").fetchall())
         wanted = {f"made.{key}": value for key, value in signature.items()}
         changed = sorted(key for key in wanted if had.get(key) != wanted[key]) if had else []
-        if set(changed) - {"made.deep", "made.selection"}:
+        if set(changed) - {"made.deep", "made.reading", "made.selection"}:
             _wipe(connection)
-        if "made.deep" in changed:
-            connection.execute("UPDATE vectors SET deep=NULL, deep_error=NULL, deep_attempts=0 WHERE model=''")
+        if "made.deep" in changed or "made.reading" in changed:  # the second: of every model
+            connection.execute(
+                "UPDATE vectors SET deep=NULL, deep_error=NULL, deep_attempts=0 WHERE model='' OR ?",
+                ("made.reading" in changed,),
+            )
             connection.execute("DELETE FROM meta WHERE key='vectors'")
         if "made.selection" in changed:  # what was left out before may belong now; the scan at start does the rest
             connection.execute("DELETE FROM files WHERE outcome = 'skipped'")

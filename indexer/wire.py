@@ -122,6 +122,7 @@ class Embed(msgspec.Struct, tag=True, frozen=True):
     texts: list[str]
     micro_batch_tokens: int
     max_texts: int
+    whole: bool = True  # False: only what the model reads at once of a text
 
 
 class Embedded(msgspec.Struct, tag=True, frozen=True):

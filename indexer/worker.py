@@ -93,6 +93,7 @@ class Worker:
             request.texts,
             micro_batch_tokens=request.micro_batch_tokens,
             max_texts=request.max_texts,
+            whole=request.whole,
             between=lambda: peaks.note(model.last_shape),
         )
         return wire.Embedded(model.dims, quantize(vectors), peaks.shape, peaks.most_bytes)

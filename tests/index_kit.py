@@ -22,7 +22,7 @@ from ctx42d.indexer.wire import FileStamp, ParsedChunk, ParsedFile
 from ctx42d.indexer.words import tokens
 
 DEEP_DIMS = 32
-SIGNATURE = {"deep": "d", "static": "s", "tokens": "1", "chunks": "1", "selection": "1"}
+SIGNATURE = {"deep": "d", "static": "s", "tokens": "1", "chunks": "1", "selection": "1", "reading": "1"}
 SELECTION = SelectionSettings(max_file_kb=64, include=(), exclude=(), gitignore=True)
 QUEUE = QueueSettings(
     batch_files=64, batch_kb=2048, lease_seconds=120.0, max_attempts=3, retry_seconds=1.0, retry_max_seconds=300.0

@@ -122,6 +122,15 @@ def test_what_stands_behind_the_256th_token_counts(model: DeepModel) -> None:
     assert float(first @ last) < 0.3
 
 
+def test_where_not_the_whole_text_counts_only_what_the_model_reads_at_once_does(model: DeepModel) -> None:
+    head = "The parser reads a configuration file and reports mistakes. " * 40
+    long, short, other = model.embed(
+        [head + "Dogs sleep in the garden. " * 40, head, "Dogs sleep."], **BATCH, whole=False
+    )
+    assert np.allclose(long, short, atol=1e-4)
+    assert float(long @ other) < 0.3
+
+
 @pytest.mark.parametrize(("tokens", "most"), [(512, 16), (2048, 3), (2048, 64), (1, 1)])
 def test_micro_batches_stay_within_their_bounds(tokens: int, most: int) -> None:
     recording = Recording()

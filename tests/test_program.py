@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ctx42d.daemon.launch import process_alive
-from ctx42d.indexer.embedding import EmbeddingService
+from ctx42d.indexer.embedding import DeepSettings, EmbeddingService
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.manager import MemoryManager
 
@@ -121,6 +121,15 @@ def test_what_is_no_list_of_texts_is_refused_before_a_worker_sees_it(texts: obje
 def test_what_is_no_memory_manager_is_refused_with_what_to_write(manager: object) -> None:
     with pytest.raises(TypeError, match=r"MemoryManager\(MemoryConfig\('conservative'\)\)"):
         EmbeddingService(memory_manager=manager)
+
+
+def test_of_a_long_text_the_first_window_is_read_unless_the_whole_is_asked_for() -> None:
+    head = "reads a configuration file and reports mistakes " * 60
+    texts = [head + "dogs and cats sleep in the garden " * 60, head]
+    with service() as first, EmbeddingService(deep=DeepSettings(whole_texts=True)) as whole:
+        (long, short), (pooled, _) = first.embed(texts), whole.embed(texts)
+    assert float(long @ short) > 0.99  # not 1: padding, then int8
+    assert float(pooled @ short) < 0.95
 
 
 def test_once_closed_it_says_so() -> None:

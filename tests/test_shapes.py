@@ -32,6 +32,11 @@ def test_the_heaviest_micro_batch_is_guessed_from_the_longest_text(lengths: list
     assert shapes.heaviest(["x" * length for length in lengths], 512) == shape
 
 
+def test_of_a_long_text_one_window_is_guessed_where_not_the_whole_is_read() -> None:
+    assert shapes.heaviest(["x" * 100_000], 2048, whole=False) == (1, 256)
+    assert shapes.heaviest(["x" * 100_000], 2048) == (8, 256)
+
+
 def test_the_lengths_guessed_are_those_that_the_model_pads_to() -> None:
     from ctx42d.indexer.model import DeepModel
 

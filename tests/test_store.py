@@ -244,11 +244,12 @@ def test_another_way_of_making_rows_wipes_them(tmp_path: Path, part: str) -> Non
         assert third.matches("alpha") == [b"a.py"]
 
 
-def test_another_deep_model_costs_only_the_deep_vectors(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["deep", "reading"])
+def test_another_deep_model_or_way_of_reading_costs_only_the_deep_vectors(tmp_path: Path, part: str) -> None:
     with index(tmp_path) as first:
         first.put(b"a.py", "alpha")
         embed_all(first)
-    with index(tmp_path, signature={**SIGNATURE, "deep": "2"}) as second:
+    with index(tmp_path, signature={**SIGNATURE, part: "2"}) as second:
         assert second.matches("alpha") == [b"a.py"]
         assert second.nearest_texts("alpha") == ["alpha"]
         assert second.nearest_texts("alpha", tier="deep") == []
