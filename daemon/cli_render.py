@@ -51,6 +51,11 @@ def telling_line(text: str, symbol: str) -> str:
     return next(iter([*[line for line in named if line in code], *named, *code, *lines]), "")
 
 
+def awaited(coverage: Mapping[str, float], deep_enabled: bool) -> dict[str, float]:
+    """Return the coverage of those tiers that are going to be complete: not of a deep tier that is switched off."""
+    return {tier: share for tier, share in coverage.items() if deep_enabled or tier != "deep"}
+
+
 def coverage_sentence(coverage: Mapping[str, float]) -> str | None:
     """Return what is not searchable yet, if anything."""
     if all(share >= 1 for share in coverage.values()):

@@ -13,7 +13,7 @@ from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_options import Moment, Seconds
 from ctx42d.daemon.cli_output import emit, emit_json, notice
-from ctx42d.daemon.cli_render import coverage_sentence, hit_lines, relevance_sentence
+from ctx42d.daemon.cli_render import awaited, coverage_sentence, hit_lines, relevance_sentence
 
 PATIENCE_SECONDS = 30.0  # on top of what the question itself may wait for
 
@@ -70,7 +70,7 @@ def print_hits(params: dict[str, Any], *, as_json: bool = False) -> None:
     for hit in answer["hits"]:
         for line in hit_lines(hit, from_here(hit["path"])):
             emit(line)
-    coverage = answer.get("coverage", {})
+    coverage = awaited(answer.get("coverage", {}), answer.get("deep_enabled", True))
     in_vain = not answer["hits"] and coverage.get("lexical", 1) < 1
     if (in_vain or sys.stderr.isatty()) and (sentence := coverage_sentence(coverage)):
         notice(sentence)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ctx42d.daemon.cli_render import root_line
+from ctx42d.daemon.cli_render import awaited, root_line
 from ctx42d.daemon.cli_words import count, percent
 from ctx42d.daemon.oneline import one_line
 
@@ -61,7 +61,7 @@ def reindexed_text(answer: Answer) -> str:
 
 def root_text(root: Answer) -> str:
     """One indexed folder."""
-    share = min(root["coverage"].values(), default=1.0)
+    share = min(awaited(root["coverage"], deep_enabled=False).values(), default=1.0)  # words and word table find it
     return f"{one_line(root['path'])}: {count(root['files'], 'file')}, {percent(share)} searchable"
 
 

@@ -17,7 +17,7 @@ import msgspec
 from ctx42d.daemon import mcp_answers as answers
 from ctx42d.daemon import mcp_inputs as inputs
 from ctx42d.daemon import mcp_text as text
-from ctx42d.daemon.cli_render import relevance_sentence
+from ctx42d.daemon.cli_render import awaited, relevance_sentence
 from ctx42d.daemon.client import TIMED_OUT, ClientError, DaemonError
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.mcp_places import Ambiguous, absolute, working_folder
@@ -112,7 +112,7 @@ def _page(
     found: Mapping[str, Any],
 ) -> dict[str, Any]:
     shown, _ = answers.page(hits, wanted.offset, wanted.limit, wanted.max_chars)
-    coverage = found.get("coverage", {})
+    coverage = awaited(found.get("coverage", {}), found.get("deep_enabled", True))
     return {
         "hits": shown,
         "next_offset": answers.next_offset(wanted.offset, len(shown), len(hits)),
@@ -177,7 +177,9 @@ def _index_status(daemon: Daemon, wanted: inputs.IndexStatus) -> dict[str, Any]:
         "quarantined": status["queue"]["quarantined"],
         "memory_used_mb": status["memory"]["used_mb"],
         "memory_limit_mb": status["memory"]["limit_mb"],
-        "partial": any(share < 1 for root in shown for share in root["coverage"].values()),
+        "partial": any(
+            share < 1 for root in shown for share in awaited(root["coverage"], status["deep"]["enabled"]).values()
+        ),
         "path": of,
         "notes": [*notes, *daemon.notes, *([] if status["roots"] else [NO_ROOTS])],
     }

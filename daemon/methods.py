@@ -175,6 +175,7 @@ class Methods:
             "tiers": answer.tiers,
             **({"models": models} if len(models) > 1 else {}),
             **({} if answer.relevant else {"relevant": False}),
+            **({} if self._engine.deep_enabled else {"deep_enabled": False}),
             "hits": [hit_answer(hit, explain=params.explain) for hit in hits],
         }
 

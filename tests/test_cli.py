@@ -180,6 +180,14 @@ def test_an_incomplete_index_is_mentioned_on_a_terminal_only(shell, daemon, monk
     assert sys.stderr.getvalue() == "Not everything is searchable yet: lexical 100 %, deep 99 %.\n"
 
 
+def test_a_deep_tier_that_is_switched_off_is_not_waited_for(shell, daemon, monkeypatch):
+    coverage = {"lexical": 1.0, "static": 1.0, "deep": 0.0}
+    daemon.script["search"] = answer(hit("/a.py"), coverage=coverage) | {"deep_enabled": False}
+    monkeypatch.setattr("sys.stderr", Terminal())
+    shell("search", "x")
+    assert sys.stderr.getvalue() == ""
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
