@@ -20,8 +20,7 @@ from ctx42d.daemon.launch import stop
 from ctx42d.daemon.leftovers import remove_ours
 from ctx42d.daemon.mcp_clients import entered
 from ctx42d.daemon.oneline import one_line
-from ctx42d.daemon.paths import make_private
-from ctx42d.daemon.service_manager import Manager, manager_here, unit_for
+from ctx42d.daemon.service_manager import Manager, make_folders, manager_here, unit_for
 from ctx42d.daemon.unit_file import Unit, UnitError, home_of, text, unit_name
 
 SYSTEM = click.option("--system", is_flag=True, help="For systemd's system manager, from boot on, as one user.")
@@ -44,11 +43,9 @@ def install_command(system: bool, user: str | None, no_start: bool) -> None:
     manager.check()
     unit = unit_for(manager.kind, os.environ, _owner(system, user))
     _check_home(manager, unit)
-    if not system:
-        for folder in unit.paths.folders:
-            make_private(folder)
-        if not no_start:
-            _stop_what_runs_otherwise(manager, unit)
+    make_folders(unit)
+    if not (system or no_start):
+        _stop_what_runs_otherwise(manager, unit)
     try:
         said = manager.install(unit, start=not no_start)
     except UnitError as error:
@@ -148,9 +145,12 @@ def status_command(system: bool, user: str | None, as_json: bool) -> int:
 def _lines(answer: dict[str, object]) -> list[str]:
     if not answer["installed"]:
         return ["not installed: `ctx42d service install` does that"]
-    lines = [f"installed  {answer['file']}" + ("" if answer["starts_at_login"] else ", does not start at login")]
+    lines = [f"installed  {answer['file']}"]
     if answer["state"] is None:
-        return [*lines, "state      see `launchctl print gui/$UID/dev.ctx42d`"]
+        if sys.platform == "darwin":
+            return [*lines, "state      see `launchctl print gui/$UID/dev.ctx42d`"]
+        return [*lines, "state      unknown: systemd doesn't answer this user"]
+    lines[0] += "" if answer["starts_at_login"] else ", does not start at login"
     running = f", pid {answer['pid']}" if answer["pid"] else f", last result: {answer['last_result']}"
     lines.append(f"state      {answer['state']}{running}, {answer['restarts']} restarts")
     if answer["says"]:

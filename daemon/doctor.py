@@ -22,6 +22,7 @@ from ctx42d.daemon import doctor_daemon
 from ctx42d.daemon.client import ClientError, DaemonClient, NoDaemon, socket_path_refusal
 from ctx42d.daemon.config import ConfigError, load
 from ctx42d.daemon.finding import Finding
+from ctx42d.daemon.installed import installed
 from ctx42d.daemon.paths import Paths
 from ctx42d.daemon.service_manager import manager_here
 from ctx42d.daemon.unit_file import unit_name
@@ -38,6 +39,7 @@ NO_ROOM_BYTES = 100 << 20
 BEFORE_US = 1_767_225_600.0  # 2026-01-01: there was no ctx42d
 AHEAD_SECONDS = 60.0
 RESTARTS = 3
+NOT_INSTALLED = "not installed: `ctx42d service install` starts the daemon at each login"
 
 
 def examine(paths: Paths, environ: Mapping[str, str], inotify: Path = Path("/proc/sys/fs/inotify")) -> list[Finding]:
@@ -208,20 +210,24 @@ def check_service(environ: Mapping[str, str]) -> Finding:
         manager = manager_here(environ, system=False)
     except ClientError as error:
         return Finding("service", "ok", str(error))
-    file = manager.file(unit_name(manager.kind, ""))
-    if not file.exists():
-        return Finding("service", "ok", "not installed: `ctx42d service install` starts the daemon at each login")
     if manager.kind == "launchd":
-        return Finding("service", "ok", f"installed: {file}")
-    shown = manager.show(file.name)
-    text = f"{file.name} is {shown.get('ActiveState') or 'unknown'}"
+        file = manager.file(unit_name(manager.kind, ""))
+        return Finding("service", "ok", f"installed: {file}" if file.exists() else NOT_INSTALLED)
+    ours = installed(environ)
+    if ours is None:
+        return Finding("service", "ok", NOT_INSTALLED)
+    of_user = "--user " if ours.kind == "user" else ""
+    shown = manager_here(environ, system=ours.kind == "system").show(ours.unit)
+    log, text = f"journalctl {of_user}-u {ours.unit}", f"{ours.unit} is {shown.get('ActiveState') or 'installed'}"
+    if not shown:
+        return Finding("service", "ok", f"{text}; systemd doesn't answer this user")
     if shown.get("ActiveState") == "failed":
-        return Finding("service", "error", f"{text} ({shown.get('Result')})", f"journalctl --user -u {file.name}")
+        return Finding("service", "error", f"{text} ({shown.get('Result')})", log)
     if int(shown.get("NRestarts") or 0) > RESTARTS:
-        text += f", restarted {shown['NRestarts']} times"
-        return Finding("service", "warning", text, f"journalctl --user -u {file.name}")
+        return Finding("service", "warning", f"{text}, restarted {shown['NRestarts']} times", log)
     if shown.get("ActiveState") != "active":
-        return Finding("service", "warning", text, f"systemctl --user start {file.name}")
+        start = "systemctl --user start" if of_user else "sudo systemctl start"
+        return Finding("service", "warning", text, f"{start} {ours.unit}")
     return Finding("service", "ok", text)
 
 

@@ -108,6 +108,7 @@ def main() -> int:
     options.add_argument("--ephemeral", action="store_true", help="stop when standard input ends")
     options.add_argument("--check-config", metavar="FILE", type=Path, help="say what a daemon would refuse, and end")
     options.add_argument("--ceiling", action="store_true", help="print the memory ceiling in MB, and end")
+    options.add_argument("--make-folders", action="store_true", help="make the folders that a daemon needs, and end")
     arguments = options.parse_args()
     paths = resolve(os.environ)
     os.umask(0o077)  # the index holds what the sources hold: nobody else reads it, whatever folder it lies in
@@ -118,6 +119,8 @@ def main() -> int:
             print(ceiling_mb if arguments.ceiling else "", end="")  # noqa: T201 for the client
             return 0
         _prepare(paths)
+        if arguments.make_folders:
+            return 0
         to_stderr = arguments.foreground or logs.under_service_manager(os.environ)
         logs.setup(logs.LogSettings(**config.section("log")), paths.log_file, to_stderr)
         if to_stderr:  # where every thread was when the watchdog's patience ended

@@ -162,6 +162,33 @@ def unit_for(kind: Kind, environ: Mapping[str, str], user: str | None = None) ->
     return Unit(kind, tuple(service_command()), paths, _ceiling_mb(around), user, seen)
 
 
+def make_folders(unit: Unit) -> None:
+    """Make a user's folders, as that user: the service may write in them and nowhere else. Raises ServiceError."""
+    owner = pwd.getpwnam(unit.user)
+    command, around = [*service_command(), "--make-folders"], {**os.environ, "HOME": owner.pw_dir, **unit.environ}
+    another = owner.pw_uid != os.geteuid()
+    if not another:
+        around["HOME"] = os.environ.get("HOME", owner.pw_dir)
+    with tempfile.TemporaryFile() as said:
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stderr=said,
+                env=around,
+                cwd="/",
+                user=owner.pw_uid if another else None,
+                group=owner.pw_gid if another else None,
+                extra_groups=os.getgrouplist(unit.user, owner.pw_gid) if another else None,
+            )
+        except PermissionError:
+            raise ServiceError(
+                f"{unit.user} may not run {command[0]}: install ctx42d where every user may, say below /opt"
+            ) from None
+        if done.returncode:
+            raise ServiceError(last_words(done.returncode, said))
+
+
 def _ceiling_mb(environ: Mapping[str, str]) -> int:
     command, around = [*service_command(), "--ceiling"], dict(environ)
     with tempfile.TemporaryFile() as said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,15 @@ def test_a_clock_that_cannot_be_right_is_told(tmp_path: Path) -> None:
 def test_a_service_that_is_not_installed_is_no_fault(tmp_path: Path) -> None:
     found = check_service({"HOME": str(tmp_path)})
     assert (found.level, "ctx42d service install" in found.text) == ("ok", True)
+
+
+def test_a_service_of_the_system_manager_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = f"ctx42d@{pwd.getpwuid(os.getuid()).pw_name}.service"
+    (tmp_path / unit).write_text("[Service]\n")
+    monkeypatch.setattr("ctx42d.daemon.installed.SYSTEM_UNITS", tmp_path)
+    found = check_service({"HOME": str(tmp_path)})
+    assert (found.name, unit in found.text) == ("service", True)
+    assert "not installed" not in found.text
 
 
 def test_a_real_daemon_is_found_well(tmp_path: Path) -> None:

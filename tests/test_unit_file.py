@@ -5,6 +5,7 @@ import plistlib
 import pwd
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ctx42d.daemon.paths import resolve
+from ctx42d.daemon.service_manager import ServiceError, make_folders, unit_for
 from ctx42d.daemon.unit_file import CEILING_VARIABLE, FILES, TEMPLATES, Unit, UnitError, home_of, text
 
 MB = 2**20
@@ -155,6 +157,15 @@ def test_a_system_service_is_somebodys_and_root_installs_it(shell, monkeypatch):
     assert shell("service", "print", "--for", USER)[0] == 2
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() or 12345)
     assert shutil.which("systemctl") is None or "run it with sudo" in shell("service", "install", "--system")[2]
+
+
+def test_the_folders_that_a_unit_may_write_are_made_before_it_starts(tmp_path):
+    unit = unit_for("system", {**os.environ, "CTX42D_HOME": str(tmp_path / "new" / "home")})
+    make_folders(unit)
+    assert stat.S_IMODE((tmp_path / "new" / "home").stat().st_mode) == 0o700
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ServiceError, match="Not a directory"):
+        make_folders(unit_for("system", {**os.environ, "CTX42D_HOME": str(tmp_path / "file" / "home")}))
 
 
 def test_what_is_not_installed_is_no_failure_to_remove(home, shell, monkeypatch):
