@@ -118,7 +118,7 @@ def status_command(system: bool, user: str | None, as_json: bool) -> int:
     manager = manager_here(os.environ, system=system)
     name = _unit_name(manager, _owner(system, user))
     installed = manager.file(name).exists()
-    shown = manager.show(name) if installed and manager.kind != "launchd" else {}
+    shown = manager.show(name) if installed else {}
     running = shown.get("ActiveState") in ("active", "reloading")
     answer = {
         "installed": installed,
@@ -147,9 +147,7 @@ def _lines(answer: dict[str, object]) -> list[str]:
         return ["not installed: `ctx42d service install` does that"]
     lines = [f"installed  {answer['file']}"]
     if answer["state"] is None:
-        if sys.platform == "darwin":
-            return [*lines, "state      see `launchctl print gui/$UID/dev.ctx42d`"]
-        return [*lines, "state      unknown: systemd doesn't answer this user"]
+        return [*lines, "state      unknown: the service manager doesn't answer this user"]
     lines[0] += "" if answer["starts_at_login"] else ", does not start at login"
     running = f", pid {answer['pid']}" if answer["pid"] else f", last result: {answer['last_result']}"
     lines.append(f"state      {answer['state']}{running}, {answer['restarts']} restarts")

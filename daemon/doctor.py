@@ -211,8 +211,10 @@ def check_service(environ: Mapping[str, str]) -> Finding:
     except ClientError as error:
         return Finding("service", "ok", str(error))
     if manager.kind == "launchd":
-        file = manager.file(unit_name(manager.kind, ""))
-        return Finding("service", "ok", f"installed: {file}" if file.exists() else NOT_INSTALLED)
+        name = unit_name(manager.kind, "")
+        state = manager.show(name).get("ActiveState") or "not loaded"
+        is_there = manager.file(name).exists()
+        return Finding("service", "ok", f"{name} is installed, {state}" if is_there else NOT_INSTALLED)
     ours = installed(environ)
     if ours is None:
         return Finding("service", "ok", NOT_INSTALLED)

@@ -1,8 +1,8 @@
 """How is the daemon given to a service manager, and taken back?
 
-Runs `systemctl` or `launchctl`, and writes and removes the one file that they read. Covers asking the daemon's own code
-which memory ceiling it will keep, and falling back where a manager gives no namespaces. Leaves the file's text to
-`unit_file.py`, what the user is told to `cli_service.py`.
+Runs `systemctl`, and writes and removes the one file that a manager reads. Covers asking the daemon's own code
+which memory ceiling it will keep, and falling back where a manager gives no namespaces. Leaves `launchctl` to
+`launchd.py`, the file's text to `unit_file.py`, what the user is told to `cli_service.py`.
 """
 
 import os
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ctx42d.daemon import launchd
 from ctx42d.daemon.client import ClientError
 from ctx42d.daemon.installed import START_SECONDS, folder_of
 from ctx42d.daemon.launch import last_words, service_command
@@ -64,9 +65,9 @@ class Manager:
         """
         _write(self.file(unit.file_name), text(unit))
         if self.kind == "launchd":
-            self._bootout(unit.file_name)
-            if start:
-                self._must(["launchctl", "bootstrap", f"gui/{os.getuid()}", str(self.file(unit.file_name))])
+            launchd.bootout(unit.file_name)
+            if start and (failed := launchd.bootstrap(self.file(unit.file_name))):
+                raise ServiceError(failed)
             return ()
         self._must(self._systemctl("daemon-reload"))
         self._must(self._systemctl("enable", "--quiet", unit.file_name))
@@ -99,7 +100,7 @@ class Manager:
         if not file.exists():
             return False
         if self.kind == "launchd":
-            self._bootout(unit_name)
+            launchd.bootout(unit_name)
             file.unlink()
             return True
         self._must(self._systemctl("disable", "--now", "--quiet", unit_name), START_SECONDS)
@@ -109,16 +110,15 @@ class Manager:
         return True
 
     def show(self, unit_name: str) -> dict[str, str]:
-        """Return what systemd knows of a unit, by its names."""
+        """Return what the manager knows of a unit, by systemd's names; nothing if it doesn't answer."""
+        if self.kind == "launchd":
+            return launchd.show(unit_name)
         done = _run(self._systemctl("show", f"--property={','.join(SHOWN)}", unit_name))
         pairs = (line.partition("=") for line in done.stdout.decode("utf-8", "replace").splitlines())
         return {name: value for name, _, value in pairs}
 
     def _systemctl(self, *arguments: str) -> list[str]:
         return ["systemctl", *(["--user"] if self.kind == "user" else []), *arguments]
-
-    def _bootout(self, unit_name: str) -> None:
-        _run(["launchctl", "bootout", f"gui/{os.getuid()}/{unit_name.removesuffix('.plist')}"], START_SECONDS)
 
     def _must(self, command: list[str], seconds: float = ASK_SECONDS) -> None:
         done = _run(command, seconds)
