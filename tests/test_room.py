@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 from service_kit import NO_DEEP, Home, module, service, wait_until, write
 
+from ctx42d.daemon.room_guard import RoomGuard
 from ctx42d.daemon.root_use import RootUse
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.room import MB, IndexSize, index_size, vacuum
@@ -76,6 +78,16 @@ def test_the_least_recently_used_is_known_over_restarts(tmp_path: Path) -> None:
     use.save()
     assert RootUse(database).least([1, 2])[1] == (1, 5000.0), "moved too little to be written"
     database.close()
+
+
+def test_a_full_index_grows_again_only_well_below_its_limit(monkeypatch) -> None:
+    said: list[str] = []
+    guard = RoomGuard(SimpleNamespace(say=said.append, live_roots=None, root_use=None), 100)
+    monkeypatch.setattr(guard, "sentence", lambda: "full")
+    for used_mb, is_full in ((99, False), (100, True), (98, True), (95, True), (94, False), (99, False)):
+        guard.size = lambda used=used_mb: IndexSize(used * MB, used * MB, 0)
+        assert guard.look() is is_full, used_mb
+    assert said == ["full"]
 
 
 def test_a_full_index_says_whom_nobody_would_miss_and_goes_on_once_there_is_room(tmp_path: Path) -> None:
