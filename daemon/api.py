@@ -35,11 +35,22 @@ class Lines:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """Some lines (from 1, inclusive) of a hit's file, and the definition that they lie in ("" where there is none)."""
+
+    start_line: int
+    end_line: int
+    symbol: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit(Lines):
     """Lines that answer.
 
     `symbol` and `kind` are the definition's that the lines are, or lie in, "" where there is none. `fresh`: the file is
-    still as it was indexed. `lines`: of an answer about a name, where it stands.
+    still as it was indexed. `lines`: of an answer about a name, where it stands. `further`: other places of the file
+    that say something about the question, best first.
     """
 
     symbol: str
@@ -48,6 +59,7 @@ class Hit(Lines):
     fresh: bool
     text: str
     lines: tuple[int, ...] = ()
+    further: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +228,12 @@ def _made(cls: type[_Made], answer: Mapping[str, Any]) -> _Made:
 
 
 def _hits(answers: list[dict[str, Any]]) -> tuple[Hit, ...]:
-    return tuple(_made(Hit, answer | {"lines": tuple(answer.get("lines", ()))}) for answer in answers)
+    return tuple(map(_hit, answers))
+
+
+def _hit(answer: dict[str, Any]) -> Hit:
+    further = tuple(_made(Passage, passage) for passage in answer.get("further", ()))
+    return _made(Hit, answer | {"lines": tuple(answer.get("lines", ())), "further": further})
 
 
 def _real(path: str | Path | None) -> str | None:

@@ -27,6 +27,8 @@ def hit_lines(hit: Mapping[str, Any], shown_path: str) -> list[str]:
     lines = [f"{one_line(shown_path)}:{hit['start_line']}: {one_line(label)[:MAX_LINE_CHARS]}{stale}"]
     if also := hit.get("also"):
         lines.append("    also " + ", ".join(f"{one_line(other['path'])}:{other['start_line']}" for other in also))
+    if further := hit.get("further"):
+        lines.append("    further " + ", ".join(f"{one['start_line']}-{one['end_line']}" for one in further))
     if shares := hit.get("explain"):
         lines.append("    " + "  ".join(f"{name} {_share(value)}" for name, value in shares.items()))
     return lines + context_lines(hit)

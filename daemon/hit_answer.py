@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from typing import Any
 
 from ctx42d.indexer.hits import Hit
@@ -30,6 +31,8 @@ def hit_answer(hit: Hit, *, explain: bool = False) -> dict[str, Any]:
         answer["context"] = {"start_line": first, "end_line": first + len(lines) - 1, "text": "\n".join(lines)}
     if hit.also:
         answer["also"] = [{"path": os.fsdecode(path), "start_line": line} for path, line in hit.also]
+    if hit.further:
+        answer["further"] = [asdict(passage) for passage in hit.further]
     if explain:
         answer["explain"] = {signal: round(share, 6) for signal, share in hit.shares.items()}
     return answer

@@ -16,8 +16,20 @@ from ctx42d.daemon.cli_render import coverage_sentence
 LEAST_CHARS = 200  # of a hit that is cut: less of it would say nothing
 
 
+class Passage(msgspec.Struct):
+    """Some lines of a file, and the definition that they lie in."""
+
+    start_line: int
+    end_line: int
+    symbol: str | None
+    text: str
+
+
 class Hit(msgspec.Struct):
-    """Lines of a file. `fresh`: unchanged since they were indexed. `truncated`: its text was cut to fit."""
+    """Lines of a file. `fresh`: unchanged since they were indexed. `truncated`: its text was cut to fit.
+
+    `further`: other places of the file about the question, as many as fit.
+    """
 
     path: str
     root: str
@@ -32,6 +44,7 @@ class Hit(msgspec.Struct):
     text: str
     truncated: bool = False
     lines: list[int] = []
+    further: list[Passage] = []
 
 
 class Hits(msgspec.Struct):
@@ -151,8 +164,8 @@ def page(
         if shown and len(text) > max_chars and max_chars < LEAST_CHARS:
             break
         cut = _whole_lines(text, max(max_chars, LEAST_CHARS))
-        shown.append({**hit, "text": cut, "truncated": len(cut) < len(text)})
-        max_chars = max(0, max_chars - len(cut))
+        further, max_chars = _fitting(hit.get("further", ()), max(0, max_chars - len(cut)))
+        shown.append({**hit, "text": cut, "truncated": len(cut) < len(text), "further": further})
     return shown, max_chars
 
 
@@ -209,6 +222,17 @@ def speakable(value: Any) -> Any:
     if isinstance(value, dict):
         return {speakable(key): speakable(item) for key, item in value.items()}
     return [speakable(item) for item in value] if isinstance(value, list) else value
+
+
+def _fitting(further: Sequence[Mapping[str, Any]], max_chars: int) -> tuple[list[Mapping[str, Any]], int]:
+    """The first passages that fit, and how many characters are left."""
+    fitting = []
+    for passage in further:
+        if len(passage["text"]) > max_chars:
+            break
+        fitting.append(passage)
+        max_chars -= len(passage["text"])
+    return fitting, max_chars
 
 
 def _whole_lines(text: str, max_chars: int) -> str:

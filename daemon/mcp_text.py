@@ -16,7 +16,7 @@ Answer = Mapping[str, Any]
 
 
 def hits_text(answer: Answer) -> str:
-    """Each hit: `path:first-last symbol`, then its lines."""
+    """Each hit: `path:first-last symbol`, its lines, then lines of further places of its file."""
     return _joined([*_headed(answer["hits"]), *_after(answer, "No hits.", answer["hits"])])
 
 
@@ -77,7 +77,12 @@ def _hit(hit: Answer, path: str) -> str:
     cut = " [cut: get_context shows the rest]" if hit["truncated"] else ""
     named = f" (lines {', '.join(map(str, hit['lines']))})" if hit["lines"] else ""
     head = f"{one_line(path)}:{_span(hit)}{' ' + one_line(label) if label else ''}{named}{_stale(hit)}{cut}"
-    return f"{head}\n{hit['text'].rstrip()}"
+    return "\n".join([head, hit["text"].rstrip(), *map(_passage, hit["further"])])
+
+
+def _passage(passage: Answer) -> str:
+    label = f" {one_line(passage['symbol'])}" if passage["symbol"] else ""
+    return f"... {_span(passage)}{label}\n{passage['text'].rstrip()}"
 
 
 def _after(answer: Answer, nothing: str, found: Sequence[object]) -> list[str]:

@@ -24,14 +24,14 @@ class Focus:
         self._question = question
         self._says: dict[str, tuple[frozenset[str], bool]] = {}
 
-    def of(self, text: str) -> tuple[int, int]:
-        """First and last line (from 0, inclusive) of those that matter: at most `MOST_LINES`, all if no more."""
+    def of(self, text: str, most: int = MOST_LINES) -> tuple[int, int]:
+        """First and last line (from 0, inclusive) of those that matter: at most `most` on a side, all if no more."""
         lines = text.split("\n")
-        if len(lines) <= MOST_LINES:
+        if len(lines) <= most:
             return 0, len(lines) - 1
         said = [self._said(line) for line in lines]
         best = max(range(len(lines)), key=lambda at: (said[at], -at))
-        return _grown(said, best) if said[best] else (0, MOST_LINES - 1)
+        return _grown(said, best, most) if said[best] else (0, most - 1)
 
     def _said(self, line: str) -> int:
         """How many of the question's words a line has."""
@@ -46,12 +46,12 @@ class Focus:
         return found
 
 
-def _grown(said: Sequence[int], best: int) -> tuple[int, int]:
+def _grown(said: Sequence[int], best: int, most: int) -> tuple[int, int]:
     first = last = best
-    for at in range(best, min(best + MOST_LINES, len(said))):
+    for at in range(best, min(best + most, len(said))):
         if said[at] and at - last <= NEAR + 1:
             last = at
-    for at in range(best, max(last - MOST_LINES, -1), -1):
+    for at in range(best, max(last - most, -1), -1):
         if said[at] and first - at <= NEAR + 1:
             first = at
     return first, last

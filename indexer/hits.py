@@ -35,10 +35,21 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
+class Passage:
+    """Some lines of a file, from 1, inclusive, and the definition that they are, or lie in ("" where there is none)."""
+
+    start_line: int
+    end_line: int
+    symbol: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """Lines that answer.
 
     `focus`: the first and last of its lines that matter, from 0. `also`: places (path, line) that say the same again.
+    `further`: other places of the file that say something about the question, best first.
     `context`: the number of a line of the file, from 1, and the lines from there that were asked for around the focus.
     """
 
@@ -56,6 +67,7 @@ class Hit:
     shares: dict[str, float] = field(default_factory=dict)
     focus: tuple[int, int] | None = None
     also: tuple[tuple[bytes, int], ...] = ()
+    further: tuple[Passage, ...] = ()
     context: tuple[int, tuple[str, ...]] | None = None
     file_id: int = 0
     chunk_id: int = 0
@@ -65,6 +77,15 @@ class Hit:
         first, last = sorted((self, other), key=lambda hit: hit.start_line)
         text, fresh = f"{first.text}\n{last.text}", self.fresh and other.fresh
         return replace(self, start_line=first.start_line, end_line=last.end_line, text=text, fresh=fresh)
+
+    def holds(self, other: Hit) -> bool:
+        """Whether the other one's lines are among its own."""
+        return self.file_id == other.file_id and self.start_line <= other.start_line <= other.end_line <= self.end_line
+
+    def passage(self, first: int, last: int) -> Passage:
+        """The lines from `first` to `last`, both from 0."""
+        lines = "\n".join(self.text.split("\n")[first : last + 1])
+        return Passage(self.start_line + first, self.start_line + last, self.symbol, lines)
 
 
 def read_hits(database: Database, chosen: Iterable[Chosen], roots: Mapping[int, Root]) -> list[Hit]:

@@ -20,6 +20,7 @@ from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.filters import Filters, allowed
 from ctx42d.indexer.focus import Focus
 from ctx42d.indexer.folding import Said, first_like
+from ctx42d.indexer.further import MOST_LINES, further
 from ctx42d.indexer.hits import Chosen, Hit, read_hits
 from ctx42d.indexer.literal import share_said, wanted
 from ctx42d.indexer.named_languages import most_used, named, without
@@ -107,7 +108,7 @@ class Search:
         hits = self._hits(ranked, query.k, roots)
         focus = Focus(found.question)
         shown = [replace(hit, focus=focus.of(hit.text)) for hit in hits]
-        return Answer(shown, found.tiers, found.models, found.relevant)
+        return Answer(self._with_further(shown, ranked, focus, roots), found.tiers, found.models, found.relevant)
 
     def find(self, query: Query, roots: Mapping[int, Root]) -> Found:
         """Return what the tiers found, before it is ranked."""
@@ -176,8 +177,9 @@ class Search:
 
     def _read(self, ranked: Sequence[Ranked], k: int, roots: Mapping[int, Root]) -> Iterator[Hit]:
         """The hits one after another, with what goes on with them; a few more than wanted are read at once."""
-        files = {best.candidate.file_id for best in ranked[: k + SPARE]}
-        lines = self._lines([best.candidate.chunk_id for best in ranked if best.candidate.file_id in files])
+        defined = {(best.candidate.file_id, best.candidate.symbol) for best in ranked[: k + SPARE]}
+        halves = [one.candidate for one in ranked if (one.candidate.file_id, one.candidate.symbol) in defined]
+        lines = self._lines([half.chunk_id for half in halves])
         pairs = with_neighbours(ranked, lines)
         while page := list(islice(pairs, k + SPARE)):
             wanted = [best for pair in page for best in pair if best is not None]
@@ -192,6 +194,24 @@ class Search:
         with self._database.reading() as connection:
             rows = connection.execute(LINES, (json.dumps(chunk_ids),)).fetchall()
         return {chunk_id: (first, last) for chunk_id, first, last in rows}
+
+    def _with_further(
+        self, hits: Sequence[Hit], ranked: Sequence[Ranked], focus: Focus, roots: Mapping[int, Root]
+    ) -> list[Hit]:
+        """The hits, the first ones with lines of further places in their files."""
+        beside = further(ranked, hits)
+        chosen = [Chosen(one.candidate.chunk_id, one.score) for places in beside.values() for one in places]
+        read = {hit.chunk_id: hit for hit in read_hits(self._database, chosen, roots)}
+        passages = {
+            number: place.passage(*focus.of(place.text, MOST_LINES))
+            for number, place in read.items()
+            if not any(hit.holds(place) for hit in hits)
+        }
+        return [
+            replace(hit, further=tuple(passages[number] for number in numbers if number in passages))
+            for hit in hits
+            for numbers in [[one.candidate.chunk_id for one in beside.get(hit.chunk_id, ())]]
+        ]
 
     def _said_literally(self, text: str, lexical: Scored) -> dict[int, float]:
         """Of the chunks with most of the words, which share of the question each has word for word."""

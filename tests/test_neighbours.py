@@ -4,8 +4,8 @@ from ctx42d.indexer.neighbours import with_neighbours
 from ctx42d.indexer.ranking import Candidate, Ranked, Signals
 
 
-def ranked(chunk_id: int, score: float, *, file_id: int = 1) -> Ranked:
-    candidate = Candidate(chunk_id, file_id, "a.py", "python", "f", "function", (), {"lexical": score})
+def ranked(chunk_id: int, score: float, *, file_id: int = 1, symbol: str = "f") -> Ranked:
+    candidate = Candidate(chunk_id, file_id, "a.py", "python", symbol, "function", (), {"lexical": score})
     return Ranked(candidate, score, Signals(score, 0.0, 0.0, 0.0, 0.0, 1.0), {"lexical": 1.0}, 0.0, 0)
 
 
@@ -22,6 +22,13 @@ def test_the_stronger_of_two_beside_a_hit_goes_on_with_it_and_is_no_hit_of_its_o
 def test_what_is_hardly_about_the_question_stays_out() -> None:
     hits = [ranked(1, 1.0), ranked(2, 0.4)]
     assert pairs(hits, {1: (1, 10), 2: (11, 20)}) == [(1, None), (2, None)]
+
+
+def test_another_definition_stays_a_hit_of_its_own() -> None:
+    hits = [ranked(1, 1.0), ranked(2, 0.9, symbol="g")]
+    assert pairs(hits, {1: (1, 10), 2: (11, 20)}) == [(1, None), (2, None)]
+    nameless = [ranked(1, 1.0, symbol=""), ranked(2, 0.9, symbol="")]
+    assert pairs(nameless, {1: (1, 10), 2: (11, 20)}) == [(1, None), (2, None)]
 
 
 def test_lines_of_another_file_or_not_known_are_beside_nothing() -> None:

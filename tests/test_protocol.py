@@ -25,6 +25,7 @@ OPEN = {
     "models",
     "hits[].explain",
     "hits[].focus",
+    "hits[].further",
     "hits[].context",
     "enclosing",
     "roots[].polled",
