@@ -29,15 +29,16 @@ def further(ranked: Sequence[Ranked], hits: Sequence[Hit]) -> dict[int, list[Ran
     for hit in hits:
         if hit.file_id not in first and len(first) < FILES:
             first[hit.file_id] = hit.chunk_id
-    of_file: dict[int, list[tuple[float, Ranked]]] = {file_id: [] for file_id in first}
+    of_file: dict[int, list[Ranked]] = {file_id: [] for file_id in first}
     for one in ranked:
         if (places := of_file.get(one.candidate.file_id)) is not None:
-            places.append((one.alone, one))
+            places.append(one)
     shown = {hit.chunk_id for hit in hits}
     return {first[file_id]: _best(places, first[file_id], shown) for file_id, places in of_file.items()}
 
 
-def _best(places: Sequence[tuple[float, Ranked]], chunk_id: int, shown: set[int]) -> list[Ranked]:
-    least = LEAST_SHARE * next(score for score, one in places if one.candidate.chunk_id == chunk_id)
-    others = [(score, one) for score, one in places if score >= least and one.candidate.chunk_id not in shown]
-    return [one for _, one in sorted(others, key=lambda other: (-other[0], other[1].candidate.chunk_id))[:MOST]]
+def _best(places: Sequence[Ranked], chunk_id: int, shown: set[int]) -> list[Ranked]:
+    """The best of a file's places, which are in order: only how far behind a further hit is, is made good again."""
+    least = LEAST_SHARE * next(one.alone for one in places if one.candidate.chunk_id == chunk_id)
+    best = [one for one in places[: MOST + len(shown)] if one.candidate.chunk_id not in shown]
+    return [one for one in best[:MOST] if one.alone >= least]

@@ -137,14 +137,19 @@ def rank(question: Question, candidates: Sequence[Candidate], deep_share: float 
     `deep_share`: of the chunks that may answer, those that have a deep vector.
     """
     weights, named = _weights(question, candidates, deep_share), _named(question)
-    signals = [_signals(question, named, weights, candidate) for candidate in candidates]
+    paths = {relpath: _of_path(question, relpath) for relpath in {one.relpath for one in candidates}}
+    signals = [_signals(question, named, weights, one, *paths[one.relpath]) for one in candidates]
     scores = [one.score for one in signals]
     supports = _file_support(candidates, scores)
+    alone = [score + support for score, support in zip(scores, supports, strict=True)]
+    # Each further hit of a file counts less than the one before it would: ten answers are about several files.
     found = [
-        Ranked(candidate, score + support, one, weights, support, 0)
-        for candidate, score, one, support in zip(candidates, scores, signals, supports, strict=True)
+        Ranked(candidate, score * FURTHER_HIT**before if before else score, one, weights, support, before)
+        for candidate, score, one, support, before in zip(
+            candidates, alone, signals, supports, _hits_before(candidates, alone), strict=True
+        )
     ]
-    return _in_order(_further_hits_behind(_in_order(found)))
+    return sorted(found, key=lambda ranked: (-ranked.score, ranked.candidate.chunk_id))
 
 
 def is_aside(kind: str, relpath: str) -> bool:
@@ -158,17 +163,25 @@ def forget() -> None:
     _path_says.cache_clear()
 
 
-def _in_order(found: Sequence[Ranked]) -> list[Ranked]:
-    return sorted(found, key=lambda ranked: (-ranked.score, ranked.candidate.chunk_id))
+def _of_path(question: Question, relpath: str) -> tuple[_PathSays, float]:
+    """What a path says, and what that is worth to a question: the same for all chunks of a file."""
+    says = _path_says(relpath)
+    return says, _path(question, says)
 
 
-def _signals(question: Question, named: frozenset[str], weights: Mapping[str, float], candidate: Candidate) -> Signals:
-    path = _path_says(candidate.relpath)
+def _signals(
+    question: Question,
+    named: frozenset[str],
+    weights: Mapping[str, float],
+    candidate: Candidate,
+    path: _PathSays,
+    path_worth: float,
+) -> Signals:
     base = sum([weights[tier] * strength for tier, strength in candidate.strengths.items()])
     definition = DEFINITION * _defines(named, candidate) if named else 0.0
     behind = _behind(question, candidate, path)
     symbol, literal = _symbol(question, candidate.symbol), LITERAL * candidate.literal
-    return Signals(base, definition, symbol, _path(question, path), literal, behind)
+    return Signals(base, definition, symbol, path_worth, literal, behind)
 
 
 def _weights(question: Question, candidates: Sequence[Candidate], deep_share: float) -> dict[str, float]:
@@ -255,15 +268,12 @@ def _file_support(candidates: Sequence[Candidate], scores: Sequence[float]) -> l
     ]
 
 
-def _further_hits_behind(ordered: Sequence[Ranked]) -> list[Ranked]:
-    """Each further hit of a file counts less than the one before it would: ten answers are about several files."""
+def _hits_before(candidates: Sequence[Candidate], scores: Sequence[float]) -> list[int]:
+    """How many hits of its file are better than each candidate."""
     seen: dict[int, int] = {}
-    out = []
-    for ranked in ordered:
-        before = seen.get(ranked.candidate.file_id, 0)
-        seen[ranked.candidate.file_id] = before + 1
-        if before:
-            candidate, score, signals, weights, support, _ = ranked
-            ranked = Ranked(candidate, score * FURTHER_HIT**before, signals, weights, support, before)
-        out.append(ranked)
-    return out
+    before = [0] * len(candidates)
+    for at in sorted(range(len(candidates)), key=lambda at: (-scores[at], candidates[at].chunk_id)):
+        file_id = candidates[at].file_id
+        before[at] = seen.get(file_id, 0)
+        seen[file_id] = before[at] + 1
+    return before

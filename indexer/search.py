@@ -34,7 +34,7 @@ from ctx42d.indexer.tiers import Scored, Tiers
 from ctx42d.indexer.vectors import VectorIndex
 
 LANGUAGE_SECONDS = 60.0  # which language most code is in is counted again: 3 ms for 2,000 files
-SPARE = 5  # hits read beyond those wanted: some may be folded
+SPARE = 5  # hits read at once beyond those wanted: some may be folded
 READ_LITERALLY = 50
 LEAST_READ = 0.05  # of what may answer, by a model: below that a question doesn't wait for its vector
 LINES = "SELECT c.id, c.start_line, c.end_line FROM json_each(?) wanted JOIN chunks c ON c.id = wanted.value"
@@ -106,9 +106,8 @@ class Search:
         ranked = rank(found.question, found.candidates, found.deep_share)
         self._hit(best.candidate.file_id for best in ranked[: query.k])
         hits = self._hits(ranked, query.k, roots)
-        focus = Focus(found.question)
-        shown = [replace(hit, focus=focus.of(hit.text)) for hit in hits]
-        return Answer(self._with_further(shown, ranked, focus, roots), found.tiers, found.models, found.relevant)
+        shown = self._focussed(hits, ranked, Focus(found.question), roots)
+        return Answer(shown, found.tiers, found.models, found.relevant)
 
     def find(self, query: Query, roots: Mapping[int, Root]) -> Found:
         """Return what the tiers found, before it is ranked."""
@@ -176,12 +175,14 @@ class Search:
         return hits
 
     def _read(self, ranked: Sequence[Ranked], k: int, roots: Mapping[int, Root]) -> Iterator[Hit]:
-        """The hits one after another, with what goes on with them; a few more than wanted are read at once."""
+        """The hits one after another, with what goes on with them; a few more where some were folded."""
         defined = {(best.candidate.file_id, best.candidate.symbol) for best in ranked[: k + SPARE]}
         halves = [one.candidate for one in ranked if (one.candidate.file_id, one.candidate.symbol) in defined]
         lines = self._lines([half.chunk_id for half in halves])
         pairs = with_neighbours(ranked, lines)
-        while page := list(islice(pairs, k + SPARE)):
+        size = k
+        while page := list(islice(pairs, size)):
+            size = SPARE
             wanted = [best for pair in page for best in pair if best is not None]
             chosen = [Chosen(best.candidate.chunk_id, best.score, best.shares) for best in wanted]
             hits = {hit.chunk_id: hit for hit in read_hits(self._database, chosen, roots)}
@@ -195,10 +196,10 @@ class Search:
             rows = connection.execute(LINES, (json.dumps(chunk_ids),)).fetchall()
         return {chunk_id: (first, last) for chunk_id, first, last in rows}
 
-    def _with_further(
+    def _focussed(
         self, hits: Sequence[Hit], ranked: Sequence[Ranked], focus: Focus, roots: Mapping[int, Root]
     ) -> list[Hit]:
-        """The hits, the first ones with lines of further places in their files."""
+        """The hits with the lines that matter, the first ones with those of further places in their files."""
         beside = further(ranked, hits)
         chosen = [Chosen(one.candidate.chunk_id, one.score) for places in beside.values() for one in places]
         read = {hit.chunk_id: hit for hit in read_hits(self._database, chosen, roots)}
@@ -207,11 +208,12 @@ class Search:
             for number, place in read.items()
             if not any(hit.holds(place) for hit in hits)
         }
-        return [
-            replace(hit, further=tuple(passages[number] for number in numbers if number in passages))
-            for hit in hits
-            for numbers in [[one.candidate.chunk_id for one in beside.get(hit.chunk_id, ())]]
-        ]
+        shown = []
+        for hit in hits:
+            numbers = [one.candidate.chunk_id for one in beside.get(hit.chunk_id, ())]
+            places = tuple([passages[number] for number in numbers if number in passages])
+            shown.append(replace(hit, focus=focus.of(hit.text), further=places))
+        return shown
 
     def _said_literally(self, text: str, lexical: Scored) -> dict[int, float]:
         """Of the chunks with most of the words, which share of the question each has word for word."""

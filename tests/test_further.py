@@ -22,12 +22,12 @@ def beside(found: list[Ranked], *hits: Hit) -> dict[int, list[int]]:
 
 
 def test_the_best_further_places_of_a_file_stand_beside_its_first_hit() -> None:
-    found = [ranked(1, 1.0), ranked(2, 0.5), ranked(3, 0.7), ranked(4, 0.9, file_id=2)]
+    found = [ranked(1, 1.0), ranked(4, 0.9, file_id=2), ranked(3, 0.7), ranked(2, 0.5)]
     assert beside(found, hit(1)) == {1: [3, 2]}
 
 
 def test_what_is_hardly_about_the_question_and_what_is_a_hit_itself_stay_out() -> None:
-    found = [ranked(1, 1.0), ranked(2, 0.3), ranked(3, 0.9)]
+    found = [ranked(1, 1.0), ranked(3, 0.9), ranked(2, 0.3)]
     assert beside(found, hit(1), hit(3)) == {1: []}
 
 
