@@ -28,10 +28,15 @@ def hit_lines(hit: Mapping[str, Any], shown_path: str) -> list[str]:
     if also := hit.get("also"):
         lines.append("    also " + ", ".join(f"{one_line(other['path'])}:{other['start_line']}" for other in also))
     if further := hit.get("further"):
-        lines.append("    further " + ", ".join(f"{one['start_line']}-{one['end_line']}" for one in further))
+        lines.append("    further " + ", ".join(map(_span, further)))
     if shares := hit.get("explain"):
         lines.append("    " + "  ".join(f"{name} {_share(value)}" for name, value in shares.items()))
     return lines + context_lines(hit)
+
+
+def _span(lines: Mapping[str, Any]) -> str:
+    first, last = lines["start_line"], lines["end_line"]
+    return f"{first}-{last}" if last > first else str(first)
 
 
 def context_lines(hit: Mapping[str, Any]) -> list[str]:

@@ -391,3 +391,9 @@ def test_coverage_is_only_mentioned_when_something_is_missing():
 def test_durations_read_as_a_person_says_them():
     table = {0.4: "0 s", 89: "89 s", 90: "2 min", 3600: "60 min", 7300: "2 h", 200_000: "2 days"}
     assert {seconds: duration(seconds) for seconds in table} == table
+
+
+def test_further_places_of_a_hit_are_named_by_their_lines(shell, daemon):
+    places = [{"start_line": 7, "end_line": 7}, {"start_line": 9, "end_line": 12}]
+    daemon.script["search"] = answer(hit("/a.py", further=places))
+    assert shell("search", "x")[1].splitlines()[1:] == ["    further 7, 9-12"]

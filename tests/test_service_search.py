@@ -71,7 +71,7 @@ def test_a_hit_holds_exactly_the_lines_it_names(home, tree):
 
 def test_the_answer_as_json_has_the_documented_shape(home, tree):
     answer = home.json("search", "fetch inventory", "--root", tree, "--explain")
-    assert list(answer) == ["query", "took_ms", "coverage", "tiers", "hits"]
+    assert list(answer) == ["query", "took_ms", "coverage", "tiers", "deep_enabled", "hits"]
     assert (answer["query"], answer["tiers"]) == ("fetch inventory", ["lexical", "static"])
     assert set(answer["coverage"]) == {"lexical", "static", "deep"}
     assert (answer["coverage"]["lexical"], answer["coverage"]["static"]) == (1.0, 1.0)
