@@ -20,11 +20,15 @@ _WORD = re.compile(r"[^\W_]")
 
 
 def hit_lines(hit: Mapping[str, Any], shown_path: str) -> list[str]:
-    """Return `path:line: symbol: text`, as editors understand it, and below it the shares if they are there."""
-    said = telling_line(hit["text"], hit.get("symbol") or "")
+    """Return `path:line: symbol: text`, as editors understand it, and below it the shares if they are there.
+
+    The line is the first of those that matter, the text the one of them that says most.
+    """
+    line, text = _what_matters(hit)
+    said = telling_line(text, hit.get("symbol") or "")
     label = ": ".join(part for part in (hit.get("symbol") or "", said) if part)
     stale = "" if hit.get("fresh", True) else " [stale: changed since it was indexed]"
-    lines = [f"{one_line(shown_path)}:{hit['start_line']}: {one_line(label)[:MAX_LINE_CHARS]}{stale}"]
+    lines = [f"{one_line(shown_path)}:{line}: {one_line(label)[:MAX_LINE_CHARS]}{stale}"]
     if also := hit.get("also"):
         lines.append("    also " + ", ".join(f"{one_line(other['path'])}:{other['start_line']}" for other in also))
     if further := hit.get("further"):
@@ -37,6 +41,13 @@ def hit_lines(hit: Mapping[str, Any], shown_path: str) -> list[str]:
 def _span(lines: Mapping[str, Any]) -> str:
     first, last = lines["start_line"], lines["end_line"]
     return f"{first}-{last}" if last > first else str(first)
+
+
+def _what_matters(hit: Mapping[str, Any]) -> tuple[int, str]:
+    focus, first = hit.get("focus") or {}, hit["start_line"]
+    start, end = focus.get("start_line", first), focus.get("end_line", first)
+    text = "\n".join(hit["text"].split("\n")[start - first : end - first + 1]) if focus else hit["text"]
+    return (start, text) if text.strip() else (first, hit["text"])
 
 
 def context_lines(hit: Mapping[str, Any]) -> list[str]:

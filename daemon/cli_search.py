@@ -68,6 +68,8 @@ def print_hits(params: dict[str, Any], *, as_json: bool = False) -> None:
     elif not answer["hits"]:
         notice("No hits.")
     for hit in answer["hits"]:
+        if not sys.stdout.isatty():  # what reads `path:line: text` has no use for it
+            hit.pop("further", None)
         for line in hit_lines(hit, from_here(hit["path"])):
             emit(line)
     coverage = awaited(answer.get("coverage", {}), answer.get("deep_enabled", True))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from ctx42d.indexer.known_files import KnownFile
 from ctx42d.indexer.selection import Selector
@@ -25,7 +26,10 @@ class RootUnavailable(Exception):
 
 @dataclass(slots=True)
 class Difference:
-    """What a scan found: paths to index again, paths gone, how many files there are, folders that can't be read."""
+    """What a scan found: paths to index again, paths gone, how many files there are, folders that can't be read.
+
+    `dirty`: what was changed last comes first, since somebody is at work on it.
+    """
 
     dirty: list[bytes] = field(default_factory=list)
     gone: list[bytes] = field(default_factory=list)
@@ -53,6 +57,7 @@ def compare(
     found = Difference()
     check_available(root, expects_files=bool(known))
     left = dict.fromkeys(known)
+    dirty: list[tuple[int, bytes]] = []
 
     def on_error(relpath: bytes, error: OSError) -> None:
         found.unreadable.append((relpath, error.strerror or str(error)))
@@ -62,7 +67,9 @@ def compare(
         left.pop(seen.relpath, None)
         before = known.get(seen.relpath)
         if before is None or not is_unchanged(before, stamp_of(seen.stat)):
-            found.dirty.append(seen.relpath)
+            dirty.append((seen.stat.st_mtime_ns, seen.relpath))
+    dirty.sort(key=itemgetter(0), reverse=True)
+    found.dirty = [relpath for _, relpath in dirty]
     kept = tuple(relpath + b"/" if relpath else b"" for relpath, _ in found.unreadable)
     found.gone = [relpath for relpath in left if not (kept and relpath.startswith(kept))]
     for folder in _unmounted(root, {relpath: known[relpath] for relpath in found.gone}):

@@ -13,7 +13,7 @@ from cli_kit import PROGRAM, answer, hit, root, status
 from fake_daemon import HANG, FakeDaemon, Refused
 
 from ctx42d.daemon import cli, cli_model
-from ctx42d.daemon.cli_render import coverage_sentence, telling_line
+from ctx42d.daemon.cli_render import coverage_sentence, hit_lines, telling_line
 from ctx42d.daemon.cli_roots import is_wide
 from ctx42d.daemon.cli_words import duration
 from ctx42d.daemon.version import VERSION
@@ -139,6 +139,17 @@ def test_a_moment_that_is_none_is_refused(shell):
     code, _, err = shell("search", "x", "--changed-since", "yesterday")
     assert code == 2
     assert "'yesterday' is no time: give 2h, 3d, 2026-11-27" in err
+
+
+def test_a_hit_is_shown_by_the_lines_that_matter(shell, daemon):
+    text = "def is_ip(name):\n    return name[:1].isdigit()\n\n\ndef zanzibar():\n    return 1\n"
+    whole = {"symbol": "is_ip", "start_line": 225, "end_line": 230, "text": text}
+    daemon.script["search"] = answer(hit("/a.py", **whole, focus={"start_line": 229, "end_line": 230}))
+    assert shell("search", "zanzibar")[1] == "/a.py:229: is_ip: def zanzibar():\n"
+    daemon.script["search"] = answer(hit("/a.py", **whole, focus={"start_line": 225, "end_line": 230}))
+    assert shell("search", "is_ip")[1] == "/a.py:225: is_ip: def is_ip(name):\n"
+    daemon.script["search"] = answer(hit("/a.py", **whole, focus={"start_line": 227, "end_line": 228}))
+    assert shell("search", "blank")[1] == "/a.py:225: is_ip: def is_ip(name):\n"
 
 
 def test_context_marks_the_lines_that_matter(shell, daemon):
@@ -396,4 +407,5 @@ def test_durations_read_as_a_person_says_them():
 def test_further_places_of_a_hit_are_named_by_their_lines(shell, daemon):
     places = [{"start_line": 7, "end_line": 7}, {"start_line": 9, "end_line": 12}]
     daemon.script["search"] = answer(hit("/a.py", further=places))
-    assert shell("search", "x")[1].splitlines()[1:] == ["    further 7, 9-12"]
+    assert hit_lines(hit("/a.py", further=places), "/a.py")[1:] == ["    further 7, 9-12"]
+    assert shell("search", "x")[1].splitlines()[1:] == [], "not where another program reads it"

@@ -84,6 +84,12 @@ def test_everything_new_is_dirty(tree: Path) -> None:
     assert (found.files, found.gone, found.unreadable) == (3, [], [])
 
 
+def test_what_was_changed_last_comes_first(tree: Path) -> None:
+    for name, at in (("a.py", 2000), ("src/b.py", 1000), ("src/deep/c.py", 3000)):
+        os.utime(tree / name, (at, at))
+    assert scan(tree).dirty == [b"src/deep/c.py", b"a.py", b"src/b.py"]
+
+
 def test_what_did_not_change_is_not_dirty(tree: Path) -> None:
     found = scan(tree, known_as_on_disk(tree))
     assert (found.dirty, found.gone, found.files) == ([], [], 3)
