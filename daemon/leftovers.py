@@ -11,8 +11,8 @@ from pathlib import Path
 from ctx42d.daemon.paths import Paths
 
 OURS = (
-    "config.toml", "cookies", "ctx42d.lock", "ctx42d.log*", "ctx42d.sock", "ctx42d.starting", "ctx42d.stderr",
-    "index.db*", "mcp-token", "models", "roots.json*", "signs.*", "vectors.*",
+    ".config.toml.*", "config.toml", "cookies", "ctx42d.lock", "ctx42d.log*", "ctx42d.sock", "ctx42d.starting",
+    "ctx42d.stderr", "index.db*", "mcp-token", "models", "report.html", "roots.json*", "signs.*", "vectors.*",
 )  # fmt: skip
 
 

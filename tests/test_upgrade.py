@@ -7,6 +7,7 @@ import pytest
 from cli_kit import Shell, private_home
 from service_kit import NO_DEEP, service, tree
 
+from ctx42d.daemon import cli_report
 from ctx42d.daemon.leftovers import remove_ours
 from ctx42d.daemon.paths import resolve
 from ctx42d.indexer.damage import NewerDatabase
@@ -65,6 +66,8 @@ def test_purging_leaves_nothing_of_ours_and_everything_of_others(tmp_path):
         home.ok("up", tree(tmp_path / "tree", 3))
         home.environ |= {"XDG_CONFIG_HOME": str(tmp_path / "config"), "HOME": str(tmp_path / "user")}
         home.ok("mcp", "install", "--client", "cursor", "--client", "zed", "--yes")
+        for ours in (cli_report.FILE_NAME, ".config.toml.k1ll3d"):
+            (home.folder / ours).touch()
         (home.folder / "notes.txt").write_text("mine")
         said = home("service", "uninstall", "--purge")
         assert (said.code, said.err.splitlines()) == (
