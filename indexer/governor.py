@@ -179,9 +179,11 @@ class Governor:
         """Learn what a worker holds that has loaded what it needs."""
         self.memory.worker_ready(pid)
 
-    def gone(self, pid: int) -> None:
-        """Count a worker no more."""
+    def gone(self, pid: int, death: str = "") -> None:
+        """Count a worker no more, and tell of its death."""
         self.memory.untrack(pid)
+        if death:
+            self._say(f"{death}; another one is started when it is needed")
         self._notify()
 
     @contextmanager
@@ -279,8 +281,6 @@ class Governor:
     def _notify(self) -> None:
         with self._freed:
             self._freed.notify_all()
-
-    # The sentinel's look
 
     def _look(self) -> bool:
         pressure = self.memory.check_emergency()

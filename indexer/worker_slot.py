@@ -59,8 +59,8 @@ class Overseer(Protocol):
     def ready(self, pid: int) -> None:
         """A worker has loaded what it needs."""
 
-    def gone(self, pid: int) -> None:
-        """A worker is gone, and reaped."""
+    def gone(self, pid: int, death: str = "") -> None:
+        """A worker is gone, and reaped. `death`: how it died, where nobody here ended it."""
 
     def in_hand(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> AbstractContextManager[None]:
         """Entered while a worker has a request, which is expected to need so many bytes."""
@@ -245,7 +245,8 @@ class WorkerSlot:
 
     def _bury(self, worker: WorkerProcess | None, death: WorkerDied) -> WorkerDied:
         pid, reason = self._killed
-        if worker is not None and worker.pid == pid and reason:
+        ours = worker is not None and worker.pid == pid and bool(reason)
+        if ours:
             death = WorkerDied(f"worker {pid} was killed: {reason}")
         self.deaths += 1
         self.last_death = str(death)
@@ -254,7 +255,7 @@ class WorkerSlot:
         self._not_before = time.monotonic() + min(delay_ms, self._settings.restart_max_delay_ms) / 1000
         self._worker = None
         if worker is not None:
-            self._overseer.gone(worker.pid)
+            self._overseer.gone(worker.pid, "" if ours else f"{self.role}: {death}")
         return death
 
     def _retire(self) -> bool:

@@ -1,6 +1,7 @@
 """Workers that crash, hang and lie: each time one exception that says what happened, and the next request is served."""
 
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -148,6 +149,21 @@ def test_a_worker_counts_by_its_name_before_it_has_greeted(governor: Governor, m
     pid = str(death.value).split()[1]
     assert told == [f"started liar {pid}", f"gone {pid}"]
     slot.close()
+
+
+def test_each_death_is_told_once_and_a_planned_end_is_none() -> None:
+    said: list[str] = []
+    governor = Governor(MemoryManager(MemoryConfig(max_mb=6144)), SETTINGS, say=said.append)
+    slot = WorkerSlot("embedder", liar(), SETTINGS, governor)
+    slot.request(embed("x"), wire.Embedded)
+    slot.retire()
+    assert said == []
+    with pytest.raises(WorkerDied):
+        slot.request(embed("sigkill: now"), wire.Embedded)
+    slot.close()
+    governor.close()
+    (sentence,) = said
+    assert re.fullmatch(r"embedder: worker \d+ died \(signal SIGKILL\); another one is started when .*", sentence)
 
 
 def test_a_program_that_does_not_exist_is_a_worker_that_died(governor: Governor, tmp_path: Path) -> None:
