@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sqlite3
 import time
 import zlib
@@ -30,6 +31,7 @@ DAMAGE_WORDS = (
 # A bad sector, a file that was cut off. The full text's reads lose the second half of the name; what fails while it is
 # written keeps it (SQLITE_IOERR_WRITE, ..._FSYNC) and is the disk's trouble, not the file's.
 READ_ERRORS = ("SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR")
+SEAL = re.compile(rb"[0-9a-f]{8} \d+")
 SEALED_BYTES = 256 * 2**20  # no stop and no start takes longer than it takes to read so much
 
 
@@ -82,7 +84,7 @@ def take_seal(path: Path) -> Literal["whole", "broken", "none"]:
     # With a log it was used by somebody who knows of no seals; without a file there is nothing to compare.
     usable = path.exists() and not _beside(path, "-wal").exists() and not is_large(path)
     state: Literal["whole", "broken", "none"] = "none"
-    if usable:
+    if usable and SEAL.fullmatch(noted):  # else a power cut has left the seal's name only: that says nothing
         try:
             state = "whole" if noted == checksum(path).encode() else "broken"
         except OSError as error:

@@ -50,6 +50,13 @@ def test_the_seal_is_off_while_the_database_is_open_and_an_untouched_one_opens_a
         assert closed.with_name("index.db.seal").exists()
 
 
+@pytest.mark.parametrize("left", [b"", b"\0" * 17, b"0123"])
+def test_a_seal_of_which_a_power_cut_left_only_the_name_says_nothing(closed: Path, left: bytes) -> None:
+    closed.with_name("index.db.seal").write_bytes(left)
+    Database(closed).close()
+    assert not list(closed.parent.glob("*.damaged-*"))
+
+
 def test_without_its_seal_a_database_is_checked_page_by_page(closed: Path) -> None:
     closed.with_name("index.db.seal").unlink()
     with closed.open("r+b") as file:
