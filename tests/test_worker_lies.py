@@ -142,7 +142,7 @@ def test_a_worker_that_greets_wrongly_is_not_used(governor: Governor, greeting: 
 def test_a_worker_counts_by_its_name_before_it_has_greeted(governor: Governor, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(governor, "started", lambda slot, pid: told.append(f"started {slot.kind} {pid}"))
-    monkeypatch.setattr(governor, "gone", lambda pid: told.append(f"gone {pid}"))
+    monkeypatch.setattr(governor, "gone", lambda pid, death="": told.append(f"gone {pid}"))
     slot = WorkerSlot("liar", liar("early"), SETTINGS, governor)
     with pytest.raises(WorkerDied, match="exit code 7") as death:
         slot.ensure()
