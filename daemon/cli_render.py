@@ -111,11 +111,12 @@ def root_line(root: Mapping[str, Any]) -> str:
 
 def status_lines(status: Mapping[str, Any], *, memory: bool) -> list[str]:
     """Return the daemon's status, with every figure of memory if asked for."""
-    queue = status["queue"]
+    queue, deep = status["queue"], status.get("deep", {}).get("enabled", True)
+    roots = [root | {"coverage": awaited(root.get("coverage", {}), deep)} for root in status["roots"]]
     lines = [
         f"ctx42d {status['version']} (pid {status['pid']}): {status['state']}, up {duration(status['uptime_s'])}",
         summary(status),
-        *[f"root    {root_line(root)}" for root in status["roots"]],
+        *[f"root    {root_line(root)}" for root in roots],
         *_watch_lines(status.get("watch", {})),
         f"queue   {queue['pending']:,} pending, {queue['in_flight']:,} in flight, {queue['quarantined']:,} quarantined"
         + (f", the oldest for {duration(queue['oldest_age_s'])}" if queue.get("oldest_age_s") else ""),

@@ -212,9 +212,9 @@ def check_service(environ: Mapping[str, str]) -> Finding:
         return Finding("service", "ok", str(error))
     if manager.kind == "launchd":
         name = unit_name(manager.kind, "")
-        state = manager.show(name).get("ActiveState") or "not loaded"
-        is_there = manager.file(name).exists()
-        return Finding("service", "ok", f"{name} is installed, {state}" if is_there else NOT_INSTALLED)
+        if not manager.file(name).exists():
+            return Finding("service", "ok", NOT_INSTALLED)
+        return Finding("service", "ok", f"{name} is installed, {manager.show(name).get('ActiveState') or 'not loaded'}")
     ours = installed(environ)
     if ours is None:
         return Finding("service", "ok", NOT_INSTALLED)

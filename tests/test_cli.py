@@ -13,7 +13,7 @@ from cli_kit import PROGRAM, answer, hit, root, status
 from fake_daemon import HANG, FakeDaemon, Refused
 
 from ctx42d.daemon import cli, cli_model
-from ctx42d.daemon.cli_render import coverage_sentence, hit_lines, telling_line
+from ctx42d.daemon.cli_render import coverage_sentence, hit_lines, status_lines, telling_line
 from ctx42d.daemon.cli_roots import is_wide
 from ctx42d.daemon.cli_words import duration
 from ctx42d.daemon.version import VERSION
@@ -197,6 +197,13 @@ def test_a_deep_tier_that_is_switched_off_is_not_waited_for(shell, daemon, monke
     monkeypatch.setattr("sys.stderr", Terminal())
     shell("search", "x")
     assert sys.stderr.getvalue() == ""
+
+
+def test_status_shows_no_share_of_a_deep_tier_that_is_switched_off(shell, daemon):
+    folder = root("/tree", coverage={"lexical": 1.0, "static": 1.0, "deep": 0.0})
+    for enabled in (True, False):
+        lines = status_lines(status(roots=[folder], deep={"enabled": enabled}), memory=False)
+        assert any("deep 0 %" in line for line in lines if line.startswith("root")) is enabled
 
 
 class Terminal(io.StringIO):
