@@ -1,5 +1,6 @@
 """The ceiling binds, whatever a worker really does: leak, burst, crash, hang, lie. Memory is sampled from outside."""
 
+import gc
 import os
 import sys
 import threading
@@ -71,11 +72,13 @@ def adverse(folder: Path, max_mb: int, *options: object, settings: WorkerSetting
     manager = MemoryManager(config, whole_tree=True, on_transition=said.append)
     governor = Governor(manager, settings, say=said.append)
     service = EmbeddingService(governor=governor, worker=settings, command=command(folder, *options))
+    gc.freeze()  # as a daemon does: a collection of all that pytest holds would keep the one who looks from looking
     try:
         yield Adverse(service, manager, said, max_mb * MB)
     finally:
         service.close()
         governor.close()
+        gc.unfreeze()
 
 
 def texts_of(count: int) -> list[str]:
