@@ -6,19 +6,19 @@ Covers choosing a few lines around the one that says most of what was asked. Pur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from ctx42d.indexer.question import Question
 from ctx42d.indexer.words import identifiers, lexical_terms
 
 MOST_LINES = 8
 NEAR = 2  # lines without a word of the question between two that have one
-NOTHING = frozenset[str](), False
 DEFINES = 2  # a line in which a name of the question stands whole says as much as two words
 
-
-Telling = dict[str, tuple[frozenset[str], bool]]
-"""What names say: the stems of the question that they have, and whether one stands whole in it."""
+Says = tuple[frozenset[str], bool]
+"""What a name says: the stems of the question that it has, and whether one stands whole in it."""
+NOTHING: Says = frozenset(), False
 
 
 class Focus:
@@ -27,46 +27,46 @@ class Focus:
     def __init__(self, question: Question) -> None:
         self._question = question
         # What a name has to hold to say something: a stem begins its word, but for a last "y" that became "i".
-        self._starts = tuple({one.removesuffix("i") for one in question.stems} | question.identifiers)
-        self._says: Telling = {}
+        self._starts = sorted({one.removesuffix("i") for one in question.stems} | question.identifiers)
+        self._may_say = re.compile("|".join(map(re.escape, self._starts))).search
+        self._says: dict[str, Says] = {}
 
     def of(self, text: str, most: int = MOST_LINES) -> tuple[int, int]:
         """First and last line (from 0, inclusive) of those that matter: at most `most` on a side, all if no more."""
         lines = text.split("\n")
         if len(lines) <= most:
             return 0, len(lines) - 1
-        telling = self._telling(text)
-        said = [_said(line, telling) for line in lines]
+        said = [0] * len(lines)
+        for at in self._worth_a_look(text, lines):
+            said[at] = self._said(lines[at])
         best = max(range(len(lines)), key=lambda at: (said[at], -at))
         return _grown(said, best, most) if said[best] else (0, most - 1)
 
-    def _telling(self, text: str) -> Telling:
-        """Those of a text's names that say something of the question, and what."""
-        names = {name: self._says.get(name) or self._look(name) for name in set(identifiers(text))}
-        return {name: says for name, says in names.items() if says != NOTHING}
+    def _worth_a_look(self, text: str, lines: Sequence[str]) -> Iterable[int]:
+        """Those of a text's lines that may have a word of the question: most have none, and needn't be taken apart."""
+        flat = _flat(text)
+        starts = [start for start in self._starts if start in flat]
+        found = {at for at, line in enumerate(flat.split("\n")) for start in starts if start in line}
+        return found if text.isascii() else found | {at for at, line in enumerate(lines) if not line.isascii()}
 
-    def _look(self, name: str) -> tuple[frozenset[str], bool]:
-        flat = name.replace("_", "").lower()
-        if name.isascii() and not any(start in flat for start in self._starts):
-            self._says[name] = NOTHING
-            return NOTHING
-        terms = frozenset(lexical_terms(name))
-        self._says[name] = found = terms & self._question.stems, bool(terms & self._question.identifiers)
+    def _said(self, line: str) -> int:
+        """How many of the question's words a line has."""
+        says = [says for name in identifiers(line) if (says := self._says.get(name) or self._look(name)) != NOTHING]
+        if not says:
+            return 0
+        return len(frozenset().union(*(stems for stems, _ in says))) + DEFINES * any(named for _, named in says)
+
+    def _look(self, name: str) -> Says:
+        found = NOTHING
+        if not name.isascii() or self._may_say(_flat(name)):
+            terms = frozenset(lexical_terms(name))
+            found = terms & self._question.stems, bool(terms & self._question.identifiers)
+        self._says[name] = found
         return found
 
 
-def _said(line: str, telling: Telling) -> int:
-    """How many of the question's words a line has."""
-    if line.isascii():  # most lines have no telling name at all, and needn't be taken apart
-        for name in telling:
-            if name in line:
-                break
-        else:
-            return 0
-    says = [telling[name] for name in identifiers(line) if name in telling]
-    if not says:
-        return 0
-    return len(frozenset().union(*(stems for stems, _ in says))) + DEFINES * any(named for _, named in says)
+def _flat(text: str) -> str:
+    return text.replace("_", "").lower()
 
 
 def _grown(said: Sequence[int], best: int, most: int) -> tuple[int, int]:

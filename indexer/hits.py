@@ -6,6 +6,7 @@ whether the file is still that. Leaves choosing to `search.py`, `related.py` and
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,10 +19,11 @@ from ctx42d.indexer.roots import Root
 from ctx42d.indexer.store import chunk_text
 from ctx42d.indexer.wire import FileStamp, stamp_of
 
-CHUNK = """
+CHUNKS = """
 SELECT f.root_id, f.relpath, f.dev, f.inode, f.size, f.mtime_ns, f.ctime_ns,
-       c.start_line, c.end_line, f.language, c.symbol, c.kind, c.text, v.hash, f.id
-FROM chunks c JOIN files f ON f.id = c.file_id JOIN vectors v ON v.id = c.vector_id WHERE c.id = ?
+       c.start_line, c.end_line, f.language, c.symbol, c.kind, c.text, v.hash, f.id, c.id
+FROM json_each(?) wanted JOIN chunks c ON c.id = wanted.value
+JOIN files f ON f.id = c.file_id JOIN vectors v ON v.id = c.vector_id
 """
 
 
@@ -90,9 +92,11 @@ class Hit:
 
 def read_hits(database: Database, chosen: Iterable[Chosen], roots: Mapping[int, Root]) -> list[Hit]:
     """Read chunks; one that was deleted since it was chosen is left out. Raises CorruptDatabase."""
+    chosen = list(chosen)
     with database.reading() as connection:
-        rows = [(one, connection.execute(CHUNK, (one.chunk_id,)).fetchone()) for one in chosen]
-    return [_hit(one, row, roots[row[0]]) for one, row in rows if row is not None and row[0] in roots]
+        rows = connection.execute(CHUNKS, (json.dumps([one.chunk_id for one in chosen]),)).fetchall()
+    found = {row[-1]: row for row in rows if row[0] in roots}
+    return [_hit(one, found[one.chunk_id], roots) for one in chosen if one.chunk_id in found]
 
 
 def is_fresh(path: bytes, stamp: FileStamp) -> bool:
@@ -114,8 +118,9 @@ def whole_text(symbol: str, stored: bytes, name: bytes) -> str:
     return text
 
 
-def _hit(one: Chosen, row: tuple[Any, ...], root: Root) -> Hit:
-    _, relpath, *stamp, start, end, language, symbol, kind, stored, name, file_id = row
+def _hit(one: Chosen, row: tuple[Any, ...], roots: Mapping[int, Root]) -> Hit:
+    root_id, relpath, *stamp, start, end, language, symbol, kind, stored, name, file_id, _ = row
+    root = roots[root_id]
     path = root.absolute(relpath)
     text = whole_text(symbol, stored, name)
     fresh = is_fresh(path, FileStamp(*stamp))

@@ -29,11 +29,12 @@ _ASKING = re.compile(r"\s*(?:can|does|explain|find|how|is|show|what|when|where|w
 class Wanted(NamedTuple):
     """What of a question may stand word for word in a chunk, and how much of it has to for being no accident.
 
-    `words`: those of each phrase.
+    `words`: those of each phrase; `vocabulary`: those of all.
     """
 
     phrases: tuple[str, ...]
     words: tuple[frozenset[str], ...]
+    vocabulary: frozenset[str]
     fewest: int
     share: float
 
@@ -48,13 +49,13 @@ def wanted(text: str) -> Wanted | None:
     phrases = tuple(f" {run} " for run in runs)[:MOST_PHRASES]
     of_each = tuple(frozenset(phrase.split()) for phrase in phrases)
     fewest, share = (FEWEST_SAID, 0.0) if is_code else (FEWEST_SAID_OF_PROSE, SHARE_OF_PROSE)
-    return Wanted(phrases, of_each, fewest, share)
+    return Wanted(phrases, of_each, frozenset().union(*of_each), fewest, share)
 
 
 def share_said(wanted: Wanted, text: str) -> float:
     """The share of the phrases that a text holds; 0 if that is an accident."""
     text = text.lower()
-    absent = {word for word in frozenset().union(*wanted.words) if word not in text}
+    absent = {word for word in wanted.vocabulary if word not in text}
     if sum(map(absent.isdisjoint, wanted.words)) < wanted.fewest:  # nearly always: the text needn't be split
         return 0.0
     flat = f" {' '.join(_words(text))} "

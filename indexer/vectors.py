@@ -13,6 +13,7 @@ import contextlib
 import secrets
 import sqlite3
 import threading
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -293,7 +294,8 @@ def _likely(distances: NDArray[np.uint16], rows: NDArray[np.int32], wanted: int)
     here = np.flatnonzero(rows >= 0)
     if len(here) <= wanted:
         return here
-    ours = distances[rows] if len(here) == len(rows) else distances[rows[here]]
-    counts = np.cumsum(np.bincount(ours))
-    near = np.flatnonzero(ours <= np.searchsorted(counts, wanted))
+    ours = distances.take(rows if len(here) == len(rows) else rows[here])
+    # Counting a few times takes half of what counting each distance once does.
+    enough = bisect_left(range(int(ours.max())), wanted, key=lambda most: int(np.count_nonzero(ours <= most)))
+    near = np.flatnonzero(ours <= enough)
     return near if len(here) == len(rows) else here[near]

@@ -27,6 +27,11 @@ def test_a_name_in_the_question_is_worth_more_than_its_words() -> None:
     assert Focus(understand("get_user_name")).of(lines_with(said)) == (15, 15)
 
 
+def test_a_name_with_an_underscore_before_it_counts_whatever_script_stands_elsewhere() -> None:
+    said = {15: "_drain_pool()", 25: "# \u00fcber"}
+    assert Focus(understand("drain pool")).of(lines_with(said)) == (15, 15)
+
+
 def test_where_no_line_says_anything_the_first_ones_matter() -> None:
     assert Focus(understand("zygote")).of(lines_with({})) == (0, MOST_LINES - 1)
 
