@@ -13,7 +13,6 @@ import contextlib
 import secrets
 import sqlite3
 import threading
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from ctx42d.indexer.damage import checksum
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.matrix import Matrix
 from ctx42d.indexer.quantize import SCALE_BYTES, row_dtype
+from ctx42d.indexer.signs import likely
 
 Tier = Literal["static", "deep"]
 OWN = ""  # the shipped model
@@ -153,7 +153,7 @@ class VectorIndex:
             return []
         rows = allowed_rows(rows, (owners, files), (ids, chunks))
         wanted = max(LIKELY, int(LIKELY_SHARE * len(ids)), 4 * k)
-        at = None if count <= SCANNED_ROWS else _likely(matrix.distances(query, count), rows, wanted)
+        at = None if count <= SCANNED_ROWS else likely(matrix.distances(query, count), rows, wanted)
         if at is None:
             scores = np.where(rows >= 0, matrix.scores(query, count)[np.maximum(rows, 0)], -np.inf)
         else:
@@ -287,15 +287,3 @@ class VectorIndex:
         while model is not None:
             yield model
             model = connection.execute("SELECT min(model) FROM vectors WHERE model > ?", (model,)).fetchone()[0]
-
-
-def _likely(distances: NDArray[np.uint16], rows: NDArray[np.int32], wanted: int) -> NDArray[np.intp]:
-    """Where those chunks are whose rows differ least: at least so many as wanted, if there are."""
-    here = np.flatnonzero(rows >= 0)
-    if len(here) <= wanted:
-        return here
-    ours = distances.take(rows if len(here) == len(rows) else rows[here])
-    # Counting a few times takes half of what counting each distance once does.
-    enough = bisect_left(range(int(ours.max())), wanted, key=lambda most: int(np.count_nonzero(ours <= most)))
-    near = np.flatnonzero(ours <= enough)
-    return near if len(here) == len(rows) else here[near]
