@@ -82,12 +82,11 @@ def drawn(tree: Path, count: int) -> list[Path]:
 def parse(tree: Path, paths: list[Path]) -> dict[bytes, ParsedFile]:
     """What a worker makes of each file, by its path in the tree."""
     map_buffers()
-    parser, request = Parser(StaticTable.load(DEFAULT_BUNDLE)), Parse([], 1500, MAX_BYTES)
-    names = [os.fsencode(path.relative_to(tree)) for path in paths]
-    return {
-        name: parser.parse(FileToParse(0, os.fsencode(path), name), request)
-        for name, path in zip(names, paths, strict=True)
-    }
+    parser = Parser(StaticTable.load(DEFAULT_BUNDLE))
+    files = [FileToParse(0, os.fsencode(path), os.fsencode(path.relative_to(tree))) for path in paths]
+    batches = [files[first : first + QUEUE.batch_files] for first in range(0, len(files), QUEUE.batch_files)]
+    found = [one for batch in batches for one in parser.parse(Parse(batch, 1500, MAX_BYTES))]
+    return {file.relpath: one for file, one in zip(files, found, strict=True)}
 
 
 def write(folder: Path, tree: Path, parsed: dict[bytes, ParsedFile], profiled: str | None) -> None:

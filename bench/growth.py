@@ -61,11 +61,11 @@ def main() -> None:
 
 def descriptions(tree: Path, number: int, table: StaticTable, rng: random.Random) -> Iterator[Described]:
     """So many of TREE's Python files, as a worker describes them."""
-    parser, request = Parser(table), Parse([], 1500, 2**20)
+    parser = Parser(table)
     paths = sorted(tree.rglob("*.py"))
     for path in rng.sample(paths, min(number, len(paths))):
         relpath = os.fsencode(path.relative_to(tree))
-        yield relpath, parser.parse(FileToParse(0, os.fsencode(path), relpath), request)
+        yield relpath, *parser.parse(Parse([FileToParse(0, os.fsencode(path), relpath)], 1500, 2**20))
 
 
 def grow(folder: Path, described: list[Described], table: StaticTable, options: argparse.Namespace) -> None:

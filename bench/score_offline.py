@@ -129,7 +129,7 @@ class Library:
                 for relpath in seen[start : start + 200]:
                     file = FileToParse(0, os.path.join(path, relpath), relpath)
                     request = Parse([file], max_chars, SELECTION.max_file_kb * 1024)
-                    self.store.put(root.root_id, relpath, parser.parse(file, request))
+                    self.store.put(root.root_id, relpath, *parser.parse(request))
         self.take_known()
         with self.database.reading() as connection:
             return int(connection.execute("SELECT count(*) FROM chunks").fetchone()[0])

@@ -27,7 +27,7 @@ from ctx42d.indexer.quantize import SCALE_BYTES, quantize
 from ctx42d.indexer.static import STATIC_DIMS, StaticTable
 
 HEAD_BYTES = 256
-COMPRESSION_LEVEL = 3
+COMPRESSION_LEVEL, WINDOW_BITS, MEMORY_LEVEL = 3, 12, 5
 WITHOUT_SYNTAX = "cut at blank lines: parsing it took too much memory or time"
 PLAIN_TEXT = Language("text", None, "docs")
 
@@ -38,12 +38,26 @@ class Parser:
     def __init__(self, table: StaticTable) -> None:
         self._table, self._words = table, ChunkWords(table)
 
-    def parse(self, file: wire.FileToParse, request: wire.Parse) -> wire.ParsedFile:
-        """Return what became of a file; a file that can't be read is an outcome, never an exception."""
-        began = time.perf_counter()
-        return structs.replace(self._parsed(file, request), took_ms=(time.perf_counter() - began) * 1000)
+    def parse(self, request: wire.Parse) -> list[wire.ParsedFile]:
+        """Return what became of each file, in their order; one that can't be read is an outcome, never an exception.
 
-    def _parsed(self, file: wire.FileToParse, request: wire.Parse) -> wire.ParsedFile:
+        The vectors of all are made together, since a file has too few chunks for that: 0.10 ms a file, alone 0.27.
+        """
+        words = list[bytes]()
+        found = [self._timed(file, request, words) for file in request.files]
+        rows, width = quantize(self._table.vectors(words)), STATIC_DIMS + SCALE_BYTES
+        each = iter([rows[at : at + width] for at in range(0, len(rows), width)])
+        return [
+            structs.replace(file, chunks=[structs.replace(piece, static=next(each)) for piece in file.chunks])
+            for file in found
+        ]
+
+    def _timed(self, file: wire.FileToParse, request: wire.Parse, words: list[bytes]) -> wire.ParsedFile:
+        """What became of a file, but for the vectors of its chunks; their words' rows are added to `words`."""
+        began = time.perf_counter()
+        return structs.replace(self._parsed(file, request, words), took_ms=(time.perf_counter() - began) * 1000)
+
+    def _parsed(self, file: wire.FileToParse, request: wire.Parse, words: list[bytes]) -> wire.ParsedFile:
         try:
             stamp, data = read_stable(file.path, request.max_file_bytes)
         except FileNotFoundError:
@@ -64,35 +78,36 @@ class Parser:
             return wire.ParsedFile(file.key, "unchanged", "", stamp, digest)
         if reason := why_not_content(file.relpath, data, included=file.included):
             return wire.ParsedFile(file.key, "skipped", reason, stamp, digest)
-        return self._chunked(file, request, stamp, digest, data)
-
-    def _chunked(
-        self, file: wire.FileToParse, request: wire.Parse, stamp: wire.FileStamp, digest: bytes, data: bytes
-    ) -> wire.ParsedFile:
         language = language_of(file.relpath, data[:HEAD_BYTES]) or PLAIN_TEXT
         chunks = chunk(decode(data), replace(language, grammar=None) if file.plain else language, request.max_chars)
         lines = chunks[-1].end_line if chunks else 0
         reason = WITHOUT_SYNTAX if file.plain and language.grammar else ""
-        return wire.ParsedFile(file.key, "indexed", reason, stamp, digest, language.name, lines, self._describe(chunks))
+        described = [self._described(piece, words) for piece in chunks]
+        return wire.ParsedFile(file.key, "indexed", reason, stamp, digest, language.name, lines, described)
 
-    def _describe(self, chunks: list[Chunk]) -> list[wire.ParsedChunk]:
-        found = [self._words.of(piece.text, piece.symbol, symbol_text(piece.symbol, piece.defines)) for piece in chunks]
-        rows, width = quantize(self._table.vectors([words.rows for words in found])), STATIC_DIMS + SCALE_BYTES
-        return [
-            wire.ParsedChunk(
-                piece.start_line,
-                piece.end_line,
-                piece.symbol,
-                piece.kind,
-                list(piece.defines),
-                zlib.compress(piece.text.encode("utf-8", "replace"), COMPRESSION_LEVEL),
-                words.body,
-                words.symbol,
-                content_hash(piece.symbol, piece.text),
-                rows[i * width : (i + 1) * width],
-            )
-            for i, (piece, words) in enumerate(zip(chunks, found, strict=True))
-        ]
+    def _described(self, piece: Chunk, words: list[bytes]) -> wire.ParsedChunk:
+        found = self._words.of(piece.text, piece.symbol, symbol_text(piece.symbol, piece.defines))
+        words.append(found.rows)
+        return wire.ParsedChunk(
+            piece.start_line,
+            piece.end_line,
+            piece.symbol,
+            piece.kind,
+            list(piece.defines),
+            compressed(piece.text),
+            found.body,
+            found.symbol,
+            content_hash(piece.symbol, piece.text),
+        )
+
+
+def compressed(text: str) -> bytes:
+    """A chunk's text as it is stored: zlib of UTF-8.
+
+    With the window and the tables of a short text: making the usual ones takes longer than compressing it.
+    """
+    to = zlib.compressobj(COMPRESSION_LEVEL, zlib.DEFLATED, WINDOW_BITS, MEMORY_LEVEL)
+    return to.compress(text.encode("utf-8", "replace")) + to.flush()
 
 
 def read_stable(path: bytes, max_bytes: int) -> tuple[wire.FileStamp | None, bytes | None]:

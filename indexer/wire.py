@@ -83,7 +83,7 @@ class ParsedChunk(msgspec.Struct, frozen=True, array_like=True):
     body_tokens: str
     symbol_tokens: str
     content_hash: bytes
-    static: bytes
+    static: bytes = b""
 
 
 class ParsedFile(msgspec.Struct, frozen=True, array_like=True):

@@ -51,7 +51,7 @@ class Worker:
         """Return the reply to a request; a lack of memory or a broken bundle is a reply too."""
         try:
             if isinstance(request, wire.Parse):
-                return wire.Parsed([self.parser.parse(file, request) for file in request.files])
+                return wire.Parsed(self.parser.parse(request))
             if isinstance(request, wire.Embed):
                 return self._embed(request)
             if isinstance(request, wire.Load):

@@ -108,7 +108,7 @@ def test_what_a_branch_left_is_collected_and_what_another_file_has_is_not(opened
 
 
 def test_one_function_of_a_long_file_is_at_most_two_texts_and_headers_are_one(opened: Index, tmp_path: Path) -> None:
-    parser, request = Parser(StaticTable.load(DEFAULT_BUNDLE)), Parse([], 1500, 2**20)
+    parser = Parser(StaticTable.load(DEFAULT_BUNDLE))
     licence = "".join(f"# line {i} of a licence that every file begins with, word for word\n" for i in range(12))
     imports = "".join(f"from package.module_{i} import name_{i}, other_name_{i}, third_{i}\n" for i in range(12))
     body = [f"def step_{i}(value):\n    total = value + {i}\n    return total\n\n\n" for i in range(400)]
@@ -116,7 +116,7 @@ def test_one_function_of_a_long_file_is_at_most_two_texts_and_headers_are_one(op
     def save(name: str, functions: list[str]) -> int:
         file = tmp_path / name
         file.write_text(licence + "\n" + imports + "\n\n" + "".join(functions))
-        found = parser.parse(FileToParse(0, bytes(file), name.encode()), request)
+        (found,) = parser.parse(Parse([FileToParse(0, bytes(file), name.encode())], 1500, 2**20))
         assert found.lines > 2000 or len(functions) < 400
         opened.store.put(opened.root_id, name.encode(), found)
         return embed_all(opened)

@@ -58,7 +58,7 @@ class Library:
             os.utime(path, (mtime, mtime))
         relpath = os.fsencode(name)
         file = FileToParse(0, os.fsencode(path), relpath)
-        self.index.store.put(self.index.root_id, relpath, self.parser.parse(file, Parse([file], 1500, 2**20)))
+        self.index.store.put(self.index.root_id, relpath, *self.parser.parse(Parse([file], 1500, 2**20)))
 
     def ask(self, text: str, *, folder: str = "", deep_s: float = 0.0, **filters: Any) -> Answer:
         where = os.fsencode(os.path.normpath(self.root / folder)) if folder else None
