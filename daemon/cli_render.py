@@ -74,6 +74,12 @@ def awaited(coverage: Mapping[str, float], deep_enabled: bool) -> dict[str, floa
     return {tier: share for tier, share in coverage.items() if deep_enabled or tier != "deep"}
 
 
+def awaited_roots(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the folders of an answer of `status` or `roots_list`, each with what is awaited of its coverage."""
+    deep = answer.get("deep_enabled", answer.get("deep", {}).get("enabled", True))
+    return [{**root, "coverage": awaited(root.get("coverage", {}), deep)} for root in answer["roots"]]
+
+
 def coverage_sentence(coverage: Mapping[str, float]) -> str | None:
     """Return what is not searchable yet, if anything."""
     if all(share >= 1 for share in coverage.values()):
@@ -111,12 +117,11 @@ def root_line(root: Mapping[str, Any]) -> str:
 
 def status_lines(status: Mapping[str, Any], *, memory: bool) -> list[str]:
     """Return the daemon's status, with every figure of memory if asked for."""
-    queue, deep = status["queue"], status.get("deep", {}).get("enabled", True)
-    roots = [root | {"coverage": awaited(root.get("coverage", {}), deep)} for root in status["roots"]]
+    queue = status["queue"]
     lines = [
         f"ctx42d {status['version']} (pid {status['pid']}): {status['state']}, up {duration(status['uptime_s'])}",
         summary(status),
-        *[f"root    {root_line(root)}" for root in roots],
+        *[f"root    {root_line(root)}" for root in awaited_roots(status)],
         *_watch_lines(status.get("watch", {})),
         f"queue   {queue['pending']:,} pending, {queue['in_flight']:,} in flight, {queue['quarantined']:,} quarantined"
         + (f", the oldest for {duration(queue['oldest_age_s'])}" if queue.get("oldest_age_s") else ""),

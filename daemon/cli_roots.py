@@ -13,7 +13,7 @@ import click
 from ctx42d.daemon.cli_connection import COUNT_SECONDS, absolute, ask, our_daemon, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_output import emit, emit_json, notice
-from ctx42d.daemon.cli_render import root_line
+from ctx42d.daemon.cli_render import awaited_roots, root_line
 from ctx42d.daemon.cli_words import count
 from ctx42d.daemon.client import DaemonClient
 from ctx42d.daemon.oneline import one_line
@@ -38,7 +38,7 @@ def list_roots(as_json: bool) -> None:
     if as_json:
         emit_json(answer)
         return
-    for root in answer["roots"]:
+    for root in awaited_roots(answer):
         emit(root_line(root))
     if not answer["roots"]:
         notice("No folders yet: add one with `ctx42d up PATH`.")

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ctx42d.daemon.cli_memory import bars, by_minute
-from ctx42d.daemon.cli_render import watching_words
+from ctx42d.daemon.cli_render import awaited_roots, watching_words
 from ctx42d.daemon.cli_summary import deaths, summary
 from ctx42d.daemon.cli_words import duration, percent, size
 from ctx42d.daemon.oneline import one_line
@@ -167,7 +167,7 @@ def _roots(status: Mapping[str, Any], shown: int) -> RenderableType:
     for name in ("files", "chunks", "pending", "deep"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
-    for root in status["roots"][:shown]:
+    for root in awaited_roots(status)[:shown]:
         deep = root.get("coverage", {}).get("deep")
         state = str(root.get("state", "")) or watching_words(root)
         fresh = state == "fresh"

@@ -95,7 +95,7 @@ class Methods:
             "metrics": (NoParams, lambda _: {"text": exposition(self._status.status())}),
             "search": (SearchParams, self._search),
             "sync": (SyncParams, self._sync),
-            "roots_list": (NoParams, lambda _: {"roots": self._status.roots()}),
+            "roots_list": (NoParams, lambda _: {"roots": self._status.roots(), **self._deep_off()}),
             "roots_add": (AddParams, roots.add),
             "roots_remove": (PathParams, roots.remove),
             "roots_count": (PathParams, roots.count),
@@ -175,9 +175,13 @@ class Methods:
             "tiers": answer.tiers,
             **({"models": models} if len(models) > 1 else {}),
             **({} if answer.relevant else {"relevant": False}),
-            **({} if self._engine.deep_enabled else {"deep_enabled": False}),
+            **self._deep_off(),
             "hits": [hit_answer(hit, explain=params.explain) for hit in hits],
         }
+
+    def _deep_off(self) -> dict[str, Any]:
+        """What an answer says beside a coverage that is not going to grow."""
+        return {} if self._engine.deep_enabled else {"deep_enabled": False}
 
     def _wait_fresh(self, folder: bytes | None, timeout_s: float) -> None:
         root = self._engine.roots.of(folder) if folder else None

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
+from ctx42d.daemon.cli_render import awaited_roots
 from ctx42d.daemon.cli_summary import deaths, summary
 from ctx42d.daemon.cli_words import count, duration, percent, size
 from ctx42d.daemon.oneline import one_line
@@ -38,7 +39,7 @@ def page(status: Mapping[str, Any], history: Mapping[str, Any], now: float) -> s
             _memory(status["memory"], history, now),
             _throughput(history, now),
             _queue(history, now),
-            _folders(status["roots"]),
+            _folders(awaited_roots(status)),
             _slowest(history["slowest"]),
             _given_up(history["quarantined"]),
             _troubles(status, now),
@@ -186,7 +187,7 @@ def _folders(roots: Sequence[Mapping[str, Any]]) -> str:
         [
             f"<td class=path>{_text(root['path'])}</td>",
             *(f"<td class=number>{root.get(name, 0):,}</td>" for name in ("files", "chunks", "pending")),
-            f"<td class=number>{percent(root.get('coverage', {}).get('deep', 0.0))}</td>",
+            f"<td class=number>{percent(root['coverage']['deep']) if 'deep' in root['coverage'] else 'off'}</td>",
             f"<td>{_text(root.get('note') or root.get('state', ''))}</td>",
         ]
         for root in roots

@@ -206,6 +206,13 @@ def test_status_shows_no_share_of_a_deep_tier_that_is_switched_off(shell, daemon
         assert any("deep 0 %" in line for line in lines if line.startswith("root")) is enabled
 
 
+@pytest.mark.parametrize("said", [{}, {"deep_enabled": False}])
+def test_the_list_of_folders_shows_no_share_of_a_deep_tier_that_is_switched_off(shell, daemon, said):
+    folder = root("/tree", coverage={"lexical": 1.0, "static": 1.0, "deep": 0.0})
+    daemon.script["roots_list"] = {"roots": [folder], **said}
+    assert ("deep 0 %" in shell("roots", "list")[1]) is not bool(said)
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -56,6 +56,13 @@ def test_the_view_shows_memory_queue_work_folders_and_troubles() -> None:
         assert words in screen
 
 
+def test_no_share_is_shown_of_a_deep_tier_that_is_switched_off() -> None:
+    folder = root("/src", coverage={"lexical": 1.0, "static": 1.0, "deep": 0.25})
+    for enabled in (True, False):
+        screen = drawn(status(roots=[folder], deep={"enabled": enabled, "done": 1, "total": 4}))
+        assert any("25 %" in line for line in screen) is enabled
+
+
 @pytest.mark.parametrize(("columns", "rows"), [(60, 20), (80, 24), (200, 60)])
 def test_no_line_is_broken_whatever_the_size(columns: int, rows: int) -> None:
     screen = drawn(status(**BUSY), columns, rows)

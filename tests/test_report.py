@@ -67,6 +67,13 @@ def test_the_page_has_everything_that_there_is_to_see() -> None:
         assert words in made
 
 
+def test_a_folder_has_no_share_of_a_deep_tier_that_is_switched_off() -> None:
+    folder = root("/src", coverage={"lexical": 1.0, "static": 1.0, "deep": 0.25})
+    made = page({**STATUS, "roots": [folder], "deep": {"enabled": False, "done": 1, "total": 4}}, HISTORY, NOW)
+    assert "<td class=number>off</td>" in made
+    assert "25 %" not in made
+
+
 def test_it_needs_nothing_else_and_strangers_names_are_only_text() -> None:
     made = page(STATUS, HISTORY, NOW)
     assert re.findall(r"(?:src|href|url\(|@import|<link|<script|https?:)", made) == ["src", "src", "src"], (
