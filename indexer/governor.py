@@ -73,7 +73,6 @@ class Governor:
         self._settings, self._say, self._relief = settings, say, relief
         self._places, self._spare = Places(), Spare(memory)
         self._gate = threading.Condition()  # one is admitted at a time
-        self._starting_bytes = 0  # of workers that are just starting, at most: admitted, but not to be seen yet
         self._freed = threading.Condition()
         self._closed = threading.Event()
         memory.add_collector(self._places.trim)
@@ -121,7 +120,7 @@ class Governor:
     def fits(self, slot: WorkerSlot, need: Need) -> bool:
         """Whether a request would be admitted now, its worker's start included."""
         extra = 0 if slot.pid else self.memory.new_worker_bytes(slot.kind)
-        return self.memory.admit(need.peak_bytes + extra) is Admission.ADMIT
+        return self.memory.admit(need.peak_bytes + extra, kept_bytes=self._spare.kept_beside(slot)) is Admission.ADMIT
 
     def recycle(self, slot: WorkerSlot, why: str) -> None:
         """Replace a worker because of memory."""
@@ -189,11 +188,12 @@ class Governor:
     @contextmanager
     def in_hand(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> Iterator[None]:
         """Watch, and limit, a worker while it has a request."""
-        if not self.memory.batches(pid):  # it may still be loading
-            needs_bytes += self.memory.new_worker_bytes(slot.kind)
+        kept_bytes, alone = self._spare.kept_beside(slot), len(self._places) == 1
+        if not self.memory.is_loaded(pid):
+            needs_bytes, kept_bytes = needs_bytes + self.memory.new_worker_bytes(slot.kind), 0
         with self._sentinel.watching():
             try:
-                limit_growth_of(pid, self._spare.growth_bytes(pid, needs_bytes, alone=len(self._places) == 1))
+                limit_growth_of(pid, self._spare.growth_bytes(pid, needs_bytes, kept_bytes=kept_bytes, alone=alone))
                 yield
             finally:
                 self._spare.returned(pid)
@@ -226,27 +226,28 @@ class Governor:
         with self._gate:
             decision = self._decide(slot, need, urgent=urgent)
             # What doesn't fit beside a worker that may take less than is set aside for it waits until that is known.
-            while decision is not Admission.ADMIT and self._starting_bytes:
+            while decision is not Admission.ADMIT and self._spare.kept_beside(slot):
                 self._gate.wait()
                 decision = self._decide(slot, need, urgent=urgent)
             pid = slot.pid
             if decision is not Admission.ADMIT or pid:
                 return decision, (pid or 0) if decision is Admission.ADMIT else 0
-            self._starting_bytes += (starting_bytes := self.memory.new_worker_bytes(slot.kind))
+            self._spare.keep(slot, self.memory.new_worker_bytes(slot.kind) + need.peak_bytes)
         try:
             pid = slot.ensure()
+            decision = self._decide(slot, need, urgent=urgent)  # seen, and set aside, before it is kept no more
         finally:
             with self._gate:
-                self._starting_bytes -= starting_bytes
+                self._spare.keep(slot, 0)
                 self._gate.notify_all()
-        if self._decide(slot, need, urgent=urgent) is Admission.SMALLER:
-            return Admission.SMALLER, 0
-        return Admission.ADMIT, pid  # it is here now: giving it up again would help nobody
+        # It is here now: giving it up again would help nobody.
+        return (decision, 0) if decision is Admission.SMALLER else (Admission.ADMIT, pid)
 
     def _decide(self, slot: WorkerSlot, need: Need, *, urgent: bool) -> Admission:
         pid = slot.pid
-        extra = self._starting_bytes + (0 if pid else self.memory.new_worker_bytes(slot.kind))
-        decision = self.memory.admit(need.peak_bytes + extra, smallest_peak_bytes=need.least_bytes + extra, pid=pid)
+        extra = 0 if pid else self.memory.new_worker_bytes(slot.kind)
+        peak, least, kept = need.peak_bytes + extra, need.least_bytes + extra, self._spare.kept_beside(slot)
+        decision = self.memory.admit(peak, smallest_peak_bytes=least, pid=pid, kept_bytes=kept)
         pressure = self.memory.recent_pressure()
         if pid and pressure.should_recycle and self._would_shrink(pid):
             return Admission.RECYCLE

@@ -91,11 +91,16 @@ class Batches:
             return self._predictors.of(role).predict(count, length, cold=self._workers.cold(pid, count * length))
 
     def admit(
-        self, predicted_peak_bytes: int, *, smallest_peak_bytes: int | None = None, pid: int | None = None
+        self,
+        predicted_peak_bytes: int,
+        *,
+        smallest_peak_bytes: int | None = None,
+        pid: int | None = None,
+        kept_bytes: int = 0,
     ) -> Admission:
         """Say whether a batch may start, after a look, or without where resident sizes say that it surely may.
 
-        `smallest_peak_bytes`: of one of its texts.
+        `smallest_peak_bytes`: of one of its texts. `kept_bytes`: for workers that just start, not to be seen yet.
 
         If it may, and `pid` names the tracked worker that gets it, its peak is set aside until `batch_done`, so that
         batches in several workers never add up to more than the ceiling. Without `pid` (the worker isn't started yet)
@@ -103,9 +108,9 @@ class Batches:
         """
         smallest = predicted_peak_bytes if smallest_peak_bytes is None else smallest_peak_bytes
         bound = self._lookout.bound()
-        if bound and self._admit(bound, predicted_peak_bytes, smallest, pid) is Admission.ADMIT:
+        if bound and self._admit(bound, predicted_peak_bytes, smallest, pid, kept_bytes) is Admission.ADMIT:
             return Admission.ADMIT
-        return self._admit(self._lookout.look()[0], predicted_peak_bytes, smallest, pid)
+        return self._admit(self._lookout.look()[0], predicted_peak_bytes, smallest, pid, kept_bytes)
 
     def worker_ready(self, pid: int) -> None:
         """Note what a worker holds that has loaded all it needs and done nothing yet: its first floor."""
@@ -133,6 +138,11 @@ class Batches:
         with self._changed:
             self._workers.finished(pid, held, resident)
             self._changed.notify_all()
+
+    def is_loaded(self, pid: int) -> bool:
+        """Whether a worker has loaded all it needs."""
+        with self._changed:
+            return self._workers.is_loaded(pid)
 
     def batches(self, pid: int) -> int:
         """Return how many requests a worker has finished."""
@@ -165,7 +175,9 @@ class Batches:
             pending = self._workers.pending_bytes(reading, but=pid)
         return max(0, self.config.kill_bytes - reading.used_bytes - pending)
 
-    def _admit(self, reading: Reading, peak: int, smallest: int, pid: int | None) -> Admission:
+    def _admit(self, reading: Reading, peak: int, smallest: int, pid: int | None, kept_bytes: int) -> Admission:
         with self._changed:
             budget, own_low = self.config.admission_bytes, self._lookout.history.own_low_bytes()
-            return self._workers.admit(reading, pid, peak, smallest, budget_bytes=budget, own_low_bytes=own_low)
+            return self._workers.admit(
+                reading, pid, peak, smallest, budget_bytes=budget, own_low_bytes=own_low, kept_bytes=kept_bytes
+            )

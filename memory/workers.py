@@ -78,6 +78,11 @@ class Workers:
         worker.loaded = True
         self._first_floor(worker, held_bytes)
 
+    def is_loaded(self, pid: int) -> bool:
+        """Whether a worker was seen ready, or has finished something."""
+        worker = self._workers.get(pid)
+        return worker is not None and (worker.loaded or worker.finished > 0)
+
     def floor_unless_moved(self, pid: int, resident_bytes: int | None) -> int:
         """Return the last floor if the resident size is about what it was then; 0: it has to be looked at."""
         worker = self._workers.get(pid)
@@ -134,13 +139,21 @@ class Workers:
         return min(self._first_floors.get(role, ()), default=expected)
 
     def admit(
-        self, reading: Reading, pid: int | None, peak: int, smallest_peak: int, *, budget_bytes: int, own_low_bytes: int
+        self,
+        reading: Reading,
+        pid: int | None,
+        peak: int,
+        smallest_peak: int,
+        *,
+        budget_bytes: int,
+        own_low_bytes: int,
+        kept_bytes: int = 0,
     ) -> Admission:
         """Say whether a batch may start, in the worker `pid` or in a new one; if so, its peak is set aside for it."""
         worker = next((process for process in reading.processes if process.pid == pid), None)
         fresh = self.fresh_bytes(worker.role) if worker else 0
         situation = Situation(
-            used=reading.used_bytes + self.pending_bytes(reading, but=pid),
+            used=reading.used_bytes + kept_bytes + self.pending_bytes(reading, but=pid),
             budget=budget_bytes,
             peak=peak,
             smallest_peak=smallest_peak,
