@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ctx42d.daemon.client import ClientError, DaemonClient, NoDaemon, ProtocolError
+from ctx42d.daemon.client import ClientError, DaemonClient, DaemonError, NoDaemon, ProtocolError
 from ctx42d.daemon.launch import AnotherDaemon, LaunchError, ensure_running
 from ctx42d.daemon.start_turn import POLL_SECONDS
 
@@ -69,7 +69,10 @@ class Daemon:
 
     def _ask_once(self, method: str, params: dict[str, Any] | None, timeout: float) -> dict[str, Any]:
         with DaemonClient(self._path, timeout, warn=self._note) as client:
-            return client.call(method, params)
+            try:
+                return client.call(method, params)
+            except DaemonError as error:  # agents know the tool by its name, not the method behind it
+                raise DaemonError(error.code, str(error).removeprefix(f"{method}: "), error.data) from None
 
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes:

@@ -22,6 +22,7 @@ from ctx42d.daemon.client import TIMED_OUT, ClientError, DaemonError
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.mcp_places import Ambiguous, absolute, working_folder
 from ctx42d.daemon.since import moment
+from ctx42d.daemon.wrong_parameters import what_is_wrong
 
 ANSWER_SECONDS = 25.0
 NO_ROOTS = "No folder is indexed yet: `ctx42d up FOLDER` adds one."
@@ -61,11 +62,12 @@ def call(daemon: Daemon, name: str, arguments: Mapping[str, Any]) -> Answer:
     }  # some clients send null for "not said"
     try:
         wanted = msgspec.convert(given, tool.takes, strict=False)
+    except msgspec.ValidationError:
+        raise ToolError(f"{name}: {what_is_wrong(tool.takes, given, strict=False)}") from None
+    try:
         data = msgspec.to_builtins(msgspec.convert(tool.run(daemon, wanted), tool.gives))
-    except msgspec.ValidationError as error:
-        raise ToolError(f"{name}: {error}") from None
     except (ClientError, Ambiguous) as error:
-        raise ToolError(f"{name}: {str(error).removeprefix(f'{name}: ')}") from None
+        raise ToolError(f"{name}: {error}") from None
     spoken = answers.speakable(data)
     return Answer(spoken, tool.say(spoken))
 

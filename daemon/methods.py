@@ -56,6 +56,7 @@ from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.touch import touch
 from ctx42d.daemon.why import why
+from ctx42d.daemon.wrong_parameters import what_is_wrong
 from ctx42d.indexer.damage import CorruptDatabase, is_damage
 from ctx42d.indexer.filters import Filters
 from ctx42d.indexer.hits import Hit
@@ -127,8 +128,8 @@ class Methods:
         takes, do = self._methods[name]
         try:
             return do(msgspec.convert(params, takes))
-        except msgspec.ValidationError as error:
-            raise MethodError(f"{name}: {error}", BAD_PARAMETERS) from None
+        except msgspec.ValidationError:
+            raise MethodError(f"{name}: {what_is_wrong(takes, params)}", BAD_PARAMETERS) from None
         except UnicodeEncodeError as error:  # a name of a parameter, or a path: found by fuzzing (2026-11)
             wrong = error.object[error.start : error.end]
             raise MethodError(

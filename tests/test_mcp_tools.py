@@ -305,27 +305,41 @@ def test_a_relative_path_in_two_folders_is_asked_back(daemon: Daemon, running: H
 
 
 WRONG = [
-    ("search_code", {}, "missing required field `query`"),
-    ("search_code", {"query": ""}, r"`\$.query`"),
-    ("search_code", {"query": "x" * 2001}, r"`\$.query`"),
-    ("search_code", {"query": "x", "limit": 0}, r"`\$.limit`"),
-    ("search_code", {"query": "x", "limit": 51}, r"`\$.limit`"),
-    ("search_code", {"query": "x", "offset": -1}, r"`\$.offset`"),
-    ("search_code", {"query": "x", "max_chars": 1}, r"`\$.max_chars`"),
-    ("search_code", {"query": "x", "context": -1}, r"`\$.context`"),
-    ("search_code", {"query": "x", "wait_fresh_s": 31}, r"`\$.wait_fresh_s`"),
-    ("search_code", {"query": "x", "colour": "red"}, "unknown field `colour`"),
-    ("find_related_code", {"path": "x", "start_line": 0}, r"`\$.start_line`"),
-    ("get_context", {"path": "x", "line": 1, "before": 1001}, r"`\$.before`"),
-    ("reindex_path", {"path": "x", "wait_s": 51}, r"`\$.wait_s`"),
-    ("reindex_path", {"path": "a\0b"}, "NUL"),
+    ("search_code", {}, "query is missing: give a question in plain words, identifiers, or a piece of code"),
+    ("search_code", {"query": ""}, "query is empty: give a question in plain words, identifiers, or a piece of code"),
+    ("search_code", {"query": "x" * 2001}, "query has 2001 characters, at most 2000 are allowed"),
+    ("search_code", {"query": ["x"]}, 'query is ["x"], it has to be a text'),
+    ("search_code", {"query": "x", "limit": 0}, "limit is 0, it has to be a whole number from 1 to 50"),
+    ("search_code", {"query": "x", "limit": 51}, "limit is 51, it has to be a whole number from 1 to 50"),
+    ("search_code", {"query": "x", "limit": "ten"}, 'limit is "ten", it has to be a whole number from 1 to 50'),
+    ("search_code", {"query": "x", "offset": -1}, "offset is -1, it has to be a whole number from 0 to 500"),
+    ("search_code", {"query": "x", "max_chars": 1}, "max_chars is 1, it has to be a whole number from 1000 to 60000"),
+    ("search_code", {"query": "x", "context": -1}, "context is -1, it has to be a whole number from 0 to 1000"),
+    ("search_code", {"query": "x", "wait_fresh_s": 31}, "wait_fresh_s is 31, it has to be a number from 0 to 30"),
+    ("search_code", {"query": "x", "limits": 5}, 'there is no parameter "limits": did you mean limit?'),
+    ("search_code", {"query": "x", "language": "pyton"}, "there is no language 'pyton': did you mean python?"),
+    ("search_code", {"query": "x", "kind": "clas"}, "there is no kind 'clas': did you mean class?"),
+    ("find_related_code", {"path": "x", "start_line": 0}, "start_line is 0, it has to be a whole number, 1 or more"),
+    ("find_related_code", {"path": "x"}, "start_line is missing: give a line of the file; the first is 1"),
+    ("find_implementations", {"symbol": ""}, "symbol is empty: give a name: a function, class or method, such as"),
+    ("find_implementations", {"name": "x"}, 'there is no parameter "name": it takes symbol, limit, offset, root'),
+    ("find_implementations", {"symbol": "+ +"}, "'+ +' is no name: give one identifier"),
+    ("get_context", {"path": "x", "line": 1, "before": 1001}, "before is 1001, it has to be a whole number from 0"),
+    ("get_context", {"path": "/etc/passwd", "line": 1}, "/etc/passwd is in no root: only what is indexed is shown"),
+    ("get_context", {"path": "net/retry.py", "line": 99}, "line 99 is not in "),
+    ("index_status", {"path": 5}, "path is 5, it has to be a text"),
+    ("reindex_path", {"path": "x", "wait_s": 51}, "wait_s is 51, it has to be a number from 0 to 50"),
+    ("reindex_path", {"path": "/etc"}, "/etc is in no root: add it with `ctx42d up /etc`"),
+    ("reindex_path", {"path": "/a\0b"}, r"'/a\x00b' is no path: it holds a NUL"),
 ]
 
 
 @pytest.mark.parametrize(("tool", "arguments", "said"), WRONG)
 def test_what_is_wrong_is_named(daemon: Daemon, tool: str, arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(ToolError, match=said):
+    with pytest.raises(ToolError) as refused:
         call(daemon, tool, arguments)
+    assert str(refused.value).startswith(f"{tool}: ")
+    assert str(refused.value).removeprefix(f"{tool}: ").startswith(said)
 
 
 def test_null_means_not_said_and_a_number_in_quotes_is_one(daemon: Daemon) -> None:
