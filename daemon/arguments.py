@@ -13,6 +13,7 @@ from difflib import get_close_matches
 
 from ctx42d.indexer.filters import KINDS
 from ctx42d.indexer.language_table import LANGUAGES
+from ctx42d.indexer.named_languages import language_called
 from ctx42d.indexer.roots import Root
 
 MOST_HITS = 1000
@@ -84,13 +85,13 @@ def hits_wanted(method: str, k: int | None, default: int) -> int:
 
 
 def known_language(method: str, language: str | None) -> str | None:
-    """A language by its name, or None for all. Raises MethodError, with the name that was probably meant."""
-    return _known(method, "language", language, LANGUAGES)
+    """A language by a name of it, or None for all. Raises MethodError, with the name that was probably meant."""
+    return _known(method, "language", language and (language_called(language) or language), LANGUAGES)
 
 
 def known_kind(method: str, kind: str | None) -> str | None:
     """A kind of definition by its name, or None for all. Raises MethodError likewise."""
-    return _known(method, "kind", kind, KINDS)
+    return _known(method, "kind", kind and kind.lower(), KINDS)
 
 
 def context_lines(method: str, lines: int | None) -> int | None:

@@ -142,4 +142,7 @@ def _sentence(error: click.ClickException) -> str:
         return error.format_message()
     where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "ctx42d"
     hint = f" (see `{where} --help`)" if isinstance(error, click.UsageError) else ""
-    return f"{where}: {one_line(error.format_message()).rstrip('.')}{hint}"
+    said = error.format_message()
+    if isinstance(error, click.MissingParameter):  # it lists the choices one a line
+        said = " ".join(said.split())
+    return f"{where}: {one_line(said).rstrip('.')}{hint}"

@@ -16,7 +16,17 @@ import click
 
 from ctx42d.daemon.cli_connection import our_paths
 from ctx42d.daemon.cli_output import emit, notice
-from ctx42d.daemon.mcp_clients import CLIENTS, Entry, Refused, change, entry_of, file_of, login_environment, write
+from ctx42d.daemon.mcp_clients import (
+    CLIENTS,
+    SEEN_WHEN,
+    Entry,
+    Refused,
+    change,
+    entry_of,
+    file_of,
+    login_environment,
+    write,
+)
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.oneline import one_line
 
@@ -77,16 +87,16 @@ def _change(names: tuple[str, ...], entry: Entry | None, *, project: bool, only_
             raise click.ClickException(one_line(str(error))) from None
         shown = one_line(str(wanted.path))
         if not wanted.needed:
-            notice(f"{name}: nothing to do, {shown} {'has' if entry else 'does not have'} ctx42d already")
+            notice(f"{name}: nothing to do, {shown} {'has ctx42d already' if entry else 'does not have ctx42d'}")
             continue
         emit("".join(_difference(shown, wanted.before, wanted.after)).rstrip("\n"))
         if only_print:
             continue
         _confirm(shown, yes=yes)
         copy = write(wanted)
-        notice(
-            f"{name}: {shown} written{f', the old one is {one_line(copy.name)} beside it' if copy else ''}; restart it"
-        )
+        kept = f", the old one is {one_line(copy.name)} beside it" if copy else ""
+        then = SEEN_WHEN[name] if entry else "sessions that run keep it until they end"
+        notice(f"{name}: {shown} written{kept}; {then}")
 
 
 def _difference(shown: str, before: str | None, after: str) -> list[str]:

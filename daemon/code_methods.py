@@ -111,6 +111,8 @@ class CodeMethods:
             raise MethodError(f"{method}: {via} is in no root: only what is indexed is shown", BAD_PARAMETERS)
         known = self._engine.store.known(root.root_id, root.relative(path))
         pieces = pieces_of(self._engine.database, known.file_id) if known else []
+        if os.path.isdir(path):
+            raise MethodError(f"{method}: {os.fsdecode(path)} is a folder: name a file in it", BAD_PARAMETERS)
         if known is None or not pieces:
             reason = why(self._engine, path)["reason"] or "it has no lines"
             raise MethodError(f"{method}: nothing of {os.fsdecode(path)} is in the index: {reason}")

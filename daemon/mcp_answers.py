@@ -13,6 +13,7 @@ import msgspec
 
 from ctx42d.daemon.cli_render import coverage_sentence
 
+FILTERS = ("root", "language", "path", "kind", "changed_since")
 LEAST_CHARS = 200  # of a hit that is cut: less of it would say nothing
 
 
@@ -181,6 +182,17 @@ def notes_on(hits: Sequence[Mapping[str, Any]], coverage: Mapping[str, float]) -
     if sentence := coverage_sentence(coverage):
         notes.append(sentence)
     return notes
+
+
+def why_empty(wanted: Any) -> str | None:
+    """Return what an agent may change that got no hits for what it wanted."""
+    if wanted.offset:
+        return f"There is no hit at offset {wanted.offset} any more."
+    given = ", ".join(f"{name}={value}" for name in FILTERS if (value := getattr(wanted, name, "")))
+    if given:
+        return f"Nothing was found with {given}: without it, or by another value, there may be hits."
+    symbol = getattr(wanted, "symbol", "")
+    return f"{symbol} is neither defined nor mentioned in the index." if symbol else None
 
 
 def stale_among(hits: Sequence[Mapping[str, Any]]) -> int:

@@ -48,7 +48,6 @@ class Client:
     project_file: str | None
     section: str
     typed: bool  # entries say that they are `stdio`
-    restart: str = "restart it"
 
 
 CLIENTS = {
@@ -62,6 +61,17 @@ CLIENTS = {
         Client("codex", "config.toml", "CODEX_HOME=.codex", ".codex/config.toml", "mcp_servers", typed=False),
     )
 }
+
+
+SEEN_WHEN = {
+    "claude-code": "start a new session, `/mcp` lists it",
+    "claude-desktop": "quit it and start it again",
+    "cursor": "switch it on under Settings, MCP",
+    "vscode": "start it under `MCP: List Servers`",
+    "zed": "Zed sees it at once",
+    "codex": "start a new session, `/mcp` lists it",
+}
+"""What the user of a client does for our entry to be seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class SearchCode(Inputs, frozen=True):
 
     query: Annotated[
         str,
-        Meta(min_length=1, max_length=2000, description="A question in plain words, identifiers, or a piece of code."),
+        Meta(pattern=r"\S", max_length=2000, description="A question in plain words, identifiers, or a piece of code."),
     ]
     limit: Limit = 8
     offset: Offset = 0

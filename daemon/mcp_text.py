@@ -17,7 +17,7 @@ Answer = Mapping[str, Any]
 
 def hits_text(answer: Answer) -> str:
     """Each hit: `path:first-last symbol`, its lines, then lines of further places of its file."""
-    return _joined([*_headed(answer["hits"]), *_after(answer, "No hits.", answer["hits"])])
+    return _joined([*_headed(answer["hits"]), *_after(answer, answer["hits"])])
 
 
 def symbols_text(answer: Answer) -> str:
@@ -26,7 +26,7 @@ def symbols_text(answer: Answer) -> str:
     for title, hits in (("Defined", answer["definitions"]), ("Mentioned", answer["mentions"])):
         if hits:
             parts += [f"{title}:", *_headed(hits)]
-    return _joined([*parts, *_after(answer, "Neither defined nor mentioned in the index.", parts)])
+    return _joined([*parts, *_after(answer, parts)])
 
 
 def context_text(answer: Answer) -> str:
@@ -75,7 +75,7 @@ def _headed(hits: Sequence[Answer]) -> list[str]:
 def _hit(hit: Answer, path: str) -> str:
     label = " ".join(filter(None, (hit["kind"] if hit["symbol"] else None, hit["symbol"])))
     cut = " [cut: get_context shows the rest]" if hit["truncated"] else ""
-    named = f" (lines {', '.join(map(str, hit['lines']))})" if hit["lines"] else ""
+    named = f" (line{'s' * (len(hit['lines']) > 1)} {', '.join(map(str, hit['lines']))})" if hit["lines"] else ""
     head = f"{one_line(path)}:{_span(hit)}{' ' + one_line(label) if label else ''}{named}{_stale(hit)}{cut}"
     return "\n".join([head, hit["text"].rstrip(), *map(_passage, hit["further"])])
 
@@ -85,10 +85,10 @@ def _passage(passage: Answer) -> str:
     return f"... {_span(passage)}{label}\n{passage['text'].rstrip()}"
 
 
-def _after(answer: Answer, nothing: str, found: Sequence[object]) -> list[str]:
+def _after(answer: Answer, found: Sequence[object]) -> list[str]:
     more = answer["next_offset"]
     return [
-        *([] if found else [nothing]),
+        *([] if found else ["No hits."]),
         *answer["notes"],
         *([f"More: offset={more}."] if more is not None else []),
     ]

@@ -122,12 +122,12 @@ def _page(
         "stale": answers.stale_among(shown),
         "coverage": coverage,
         "tiers": found.get("tiers", []),
-        "notes": [*answers.notes_on(shown, coverage), *_not_relevant(found), *_notes(daemon, shown)],
+        "notes": [
+            *answers.notes_on(shown, coverage),
+            *filter(None, [relevance_sentence(found)]),
+            *_notes(daemon, shown, wanted),
+        ],
     }
-
-
-def _not_relevant(found: Mapping[str, Any]) -> list[str]:
-    return [sentence] if (sentence := relevance_sentence(found)) else []
 
 
 def _find_implementations(daemon: Daemon, wanted: inputs.FindImplementations) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def _find_implementations(daemon: Daemon, wanted: inputs.FindImplementations) ->
         "mentions": mentions,
         "next_offset": min((end for end in ends if end is not None), default=None),
         "stale": answers.stale_among(shown),
-        "notes": [*answers.notes_on(shown, {}), *_notes(daemon, shown)],
+        "notes": [*answers.notes_on(shown, {}), *_notes(daemon, shown, wanted)],
     }
 
 
@@ -163,13 +163,13 @@ def _get_context(daemon: Daemon, wanted: inputs.GetContext) -> dict[str, Any]:
         "after": wanted.after,
     }
     found = daemon.ask("context", params, timeout=ANSWER_SECONDS)
-    return {**answers.lines_around(found, wanted.line, wanted.max_chars), "notes": _notes(daemon, [found])}
+    return {**answers.lines_around(found, wanted.line, wanted.max_chars), "notes": daemon.notes}
 
 
 def _index_status(daemon: Daemon, wanted: inputs.IndexStatus) -> dict[str, Any]:
     status = daemon.ask("status")
     of = daemon.ask("why", {"path": _place(daemon, wanted.path)}) if wanted.path else None
-    shown = [root for root in status["roots"] if of is None or root["path"] == of["root"]]
+    shown = [root for root in status["roots"] if of is None or of["root"] in (None, root["path"])]
     notes = [*status.get("notes", []), *filter(None, [status["last_error"]])]
     return {
         "state": status["state"],
@@ -203,11 +203,15 @@ def _wait(daemon: Daemon, path: str, seconds: float) -> str | None:
         if error.code == TIMED_OUT:
             return f"Still at work after {seconds:g} s: search_code finds it when it is done."
         return str(error)
-    return None
+    found = daemon.ask("why", {"path": path})
+    return None if found["state"] in ("indexed", "outside") else f"{found['state']}: {found['reason']}"
 
 
-def _notes(daemon: Daemon, found: list[Any]) -> list[str]:
-    return [*daemon.notes, *([] if found or roots(daemon) else [NO_ROOTS])]
+def _notes(daemon: Daemon, found: list[Any], wanted: Any) -> list[str]:
+    if found:
+        return daemon.notes
+    hint = answers.why_empty(wanted) if roots(daemon) else NO_ROOTS
+    return [*daemon.notes, *filter(None, [hint])]
 
 
 def _moment(typed: str) -> float | None:

@@ -55,7 +55,7 @@ from ctx42d.daemon.root_methods import RootMethods
 from ctx42d.daemon.status import Status
 from ctx42d.daemon.sync import SyncFailed, sync
 from ctx42d.daemon.touch import touch
-from ctx42d.daemon.why import why
+from ctx42d.daemon.why import left_out, why
 from ctx42d.daemon.wrong_parameters import what_is_wrong
 from ctx42d.indexer.damage import CorruptDatabase, is_damage
 from ctx42d.indexer.filters import Filters
@@ -216,6 +216,8 @@ class Methods:
     def _reindex(self, params: PathParams) -> dict[str, Any]:
         path = real_path(params.path)
         queued = sum(self._index_again(root, _below(root, path)) for root in self._roots_at(path))
+        if not queued and (reason := left_out(self._engine, path)):
+            raise MethodError(f"reindex: nothing of {os.fsdecode(path)} can be indexed: {reason}")
         self._engine.wake_scan()
         self._engine.wake()
         return {"queued": queued}

@@ -28,6 +28,12 @@ def why(engine: Engine, path: bytes) -> dict[str, Any]:
     return {**answer, "state": state, "reason": reason}
 
 
+def left_out(engine: Engine, path: bytes) -> str | None:
+    """Return why nothing of a path is going to be indexed; None: it is, or some of what lies below."""
+    answer = why(engine, path)
+    return answer["reason"] if answer["state"] in ("missing", "skipped") else None
+
+
 def given_up(engine: Engine, most: int) -> list[dict[str, str]]:
     """Return the first of the quarantined files, each with its reason, as `status` and `report` show them."""
     rows = engine.queue.quarantined(most)

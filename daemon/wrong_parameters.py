@@ -70,7 +70,7 @@ def _unknown(name: object, fields: Mapping[str, Field]) -> str:
 def _refused(name: str, value: object, field: Field) -> str:
     kind, wanted = _plain(field.type), _wanted(field.type)
     if isinstance(kind, StrType) and isinstance(value, str):
-        if value == "":
+        if not value.strip():
             return f"{name} is empty: give {_described(field)}"
         return f"{name} has {len(value)} characters, at most {kind.max_length} are allowed"
     if isinstance(kind, ListType) and isinstance(value, list):

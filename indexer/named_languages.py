@@ -13,7 +13,7 @@ import re
 import sqlite3
 from collections.abc import Collection, Iterable
 
-from ctx42d.indexer.language_table import LANGUAGES
+from ctx42d.indexer.language_table import BY_EXTENSION, LANGUAGES
 
 MOST = 0.5
 """The share of the chunks of code that is most of them."""
@@ -30,6 +30,13 @@ COUNT = """
 SELECT language, sum(chunks) FROM files WHERE outcome = 'indexed' AND root_id IN (SELECT value FROM json_each(?))
 GROUP BY language
 """
+
+
+def language_called(typed: str) -> str | None:
+    """The name of the language that somebody means: Python, C++, golang, or the extension of its files."""
+    name = _language(typed)
+    by_extension = BY_EXTENSION.get(name.encode(errors="surrogatepass"))
+    return name if name in LANGUAGES else by_extension.name if by_extension else None
 
 
 def named(text: str) -> bool:

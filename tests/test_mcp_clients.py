@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cli_kit import Shell
 
-from ctx42d.daemon.mcp_clients import CLIENTS, login_environment
+from ctx42d.daemon.mcp_clients import CLIENTS, SEEN_WHEN, login_environment
 
 FILES = {
     "claude-code": ".claude.json",
@@ -72,7 +72,7 @@ def test_install_writes_what_the_client_reads_once(user: Path, shell: Shell, cli
     assert entry["args"][-1] == "mcp"
     assert entry.get("type") == ("stdio" if client in ("claude-code", "vscode") else None)
     assert entry["command"] in shown
-    assert "written" in said
+    assert f"written; {SEEN_WHEN[client]}" in said
     text = (user / FILES[client]).read_text()
     assert shell("mcp", "install", "--client", client, "--yes")[1] == ""
     assert (user / FILES[client]).read_text() == text
@@ -96,7 +96,7 @@ def test_uninstall_takes_out_our_entry_alone(user: Path, shell: Shell, client: s
     assert path.stat().st_mode & 0o777 == 0o640
     assert shell("mcp", "uninstall", "--client", client, "--yes")[0] == 0
     assert path.read_text().rstrip() == other.rstrip()
-    assert "does not have" in shell("mcp", "uninstall", "--client", client, "--yes")[2]
+    assert shell("mcp", "uninstall", "--client", client, "--yes")[2].rstrip().endswith("does not have ctx42d")
     first, second = sorted(path.parent.glob(f"{path.name}.ctx42d-backup*"))
     assert first.read_text() == other
     assert "ctx42d" in second.read_text()
@@ -194,6 +194,14 @@ def test_an_unknown_client_is_refused_with_the_known_ones(shell: Shell) -> None:
     code, _, said = shell("mcp", "install", "--client", "emacs")
     assert code == 2
     assert all(client in said for client in CLIENTS)
+
+
+def test_no_client_named_is_refused_with_the_known_ones(shell: Shell) -> None:
+    code, _, said = shell("mcp", "install")
+    assert code == 2
+    assert (
+        "Missing option '--client'. Choose from: claude-code, claude-desktop, cursor, vscode, zed, codex (see" in said
+    )
 
 
 def test_the_runtime_folder_that_a_client_left_out_is_put_back_where_it_is(user: Path) -> None:

@@ -211,7 +211,9 @@ def test_find_implementations_obeys_its_filters(daemon: Daemon, running: Home) -
 
 def test_a_symbol_nobody_knows_is_an_answer_not_an_error(daemon: Daemon) -> None:
     answer = call(daemon, "find_implementations", {"symbol": "no_such_name_anywhere"})
-    assert answer.text == "Neither defined nor mentioned in the index."
+    assert answer.text == "No hits.\n\nno_such_name_anywhere is neither defined nor mentioned in the index."
+    further = call(daemon, "find_implementations", {"symbol": "backoff_delay", "offset": 50})
+    assert further.text == "No hits.\n\nThere is no hit at offset 50 any more."
 
 
 def test_get_context_shows_the_lines_and_what_encloses_them(daemon: Daemon, tree: Path) -> None:
@@ -238,7 +240,8 @@ def test_index_status_tells_of_all_or_of_a_path(daemon: Daemon, running: Home) -
     one = call(daemon, "index_status", {"path": "net/retry.py"})
     assert (one.data["path"]["state"], one.data["roots"][0]["path"]) == ("indexed", str(running.tree))
     assert "retry.py: indexed" in one.text
-    assert ask(daemon, "index_status", path="/etc/passwd")["path"]["state"] == "outside"
+    elsewhere = ask(daemon, "index_status", path="/etc/passwd")
+    assert (elsewhere["path"]["state"], len(elsewhere["roots"])) == ("outside", 2)
 
 
 def test_reindex_path_queues_and_waits_if_asked(daemon: Daemon, tree: Path) -> None:
@@ -257,6 +260,52 @@ def test_reindex_path_says_when_it_takes_longer(running: Home, daemon: Daemon) -
         running.ask("resume")
     assert answer["searchable"] is False
     assert answer["notes"]
+
+
+def test_reindex_path_says_of_what_is_left_out_that_it_is(daemon: Daemon, tree: Path) -> None:
+    with pytest.raises(ToolError, match=r"^reindex_path: nothing of .*/nope.py can be indexed: there is nothing at"):
+        call(daemon, "reindex_path", {"path": str(tree / "nope.py")})
+    picture = tree / "node_modules" / "x.js"
+    write(picture, "const x = 1\n")
+    with pytest.raises(ToolError, match=r"/node_modules/x.js can be indexed: "):
+        call(daemon, "reindex_path", {"path": str(picture)})
+    gone = tree / "net" / "gone.py"
+    write(gone, "def soon_gone(): ...\n")
+    assert ask(daemon, "reindex_path", path="net", wait_s=30)["searchable"]
+    gone.unlink()
+    answer = ask(daemon, "reindex_path", path=str(gone), wait_s=30)
+    assert (answer["searchable"], answer["notes"]) == (False, ["missing: there is nothing at this path"])
+
+
+def test_a_folder_has_no_lines_around_a_line(daemon: Daemon, tree: Path) -> None:
+    for tool, line in (("get_context", "line"), ("find_related_code", "start_line")):
+        with pytest.raises(ToolError, match=f"^{tool}: {tree}/net is a folder: name a file in it$"):
+            call(daemon, tool, {"path": "net", line: 1})
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            {"path": "nope/**"},
+            ["Nothing was found with path=nope/**: without it, or by another value, there may be hits."],
+        ),
+        ({"kind": "union", "language": "go"}, ["Nothing was found with language=go, kind=union: without"]),
+        ({"offset": 400}, ["There is no hit at offset 400 any more."]),
+        ({}, []),
+    ],
+)
+def test_no_hits_are_explained(daemon: Daemon, more: dict[str, Any], said: list[str]) -> None:
+    query = "ship an order" if more else "zxqv"
+    notes = [note for note in ask(daemon, "search_code", query=query, **more)["notes"] if " hit" in note]
+    assert [note[: len(start)] for note, start in zip(notes, said, strict=True)] == said
+
+
+@pytest.mark.parametrize("typed", ["Python", "py", "PY"])
+def test_a_language_may_be_called_as_people_call_it(daemon: Daemon, typed: str) -> None:
+    assert {hit["language"] for hit in ask(daemon, "search_code", query="ship an order", language=typed)["hits"]} == {
+        "python"
+    }
 
 
 OUTSIDE = [
@@ -307,6 +356,11 @@ def test_a_relative_path_in_two_folders_is_asked_back(daemon: Daemon, running: H
 WRONG = [
     ("search_code", {}, "query is missing: give a question in plain words, identifiers, or a piece of code"),
     ("search_code", {"query": ""}, "query is empty: give a question in plain words, identifiers, or a piece of code"),
+    (
+        "search_code",
+        {"query": " \n"},
+        "query is empty: give a question in plain words, identifiers, or a piece of code",
+    ),
     ("search_code", {"query": "x" * 2001}, "query has 2001 characters, at most 2000 are allowed"),
     ("search_code", {"query": ["x"]}, 'query is ["x"], it has to be a text'),
     ("search_code", {"query": "x", "limit": 0}, "limit is 0, it has to be a whole number from 1 to 50"),
@@ -326,6 +380,8 @@ WRONG = [
     ("find_implementations", {"symbol": "+ +"}, "'+ +' is no name: give one identifier"),
     ("get_context", {"path": "x", "line": 1, "before": 1001}, "before is 1001, it has to be a whole number from 0"),
     ("get_context", {"path": "/etc/passwd", "line": 1}, "/etc/passwd is in no root: only what is indexed is shown"),
+    ("find_implementations", {"symbol": "x", "language": "brainf"}, "there is no language 'brainf'"),
+    ("find_implementations", {"symbol": "x", "root": "/etc"}, "/etc is in no root: add it with `ctx42d up /etc`"),
     ("get_context", {"path": "net/retry.py", "line": 99}, "line 99 is not in "),
     ("index_status", {"path": 5}, "path is 5, it has to be a text"),
     ("reindex_path", {"path": "x", "wait_s": 51}, "wait_s is 51, it has to be a number from 0 to 50"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ctx42d.indexer.named_languages import most_used, named, without
+from ctx42d.indexer.named_languages import language_called, most_used, named, without
 
 FILES = [("python", 60, 1), ("go", 30, 1), ("markdown", 500, 1), ("typescript", 20, 2), ("javascript", 15, 2)]
 
@@ -53,3 +53,23 @@ def test_an_index_without_code_has_no_language(connection: sqlite3.Connection) -
 def test_a_question_that_names_no_language_is_known_as_such() -> None:
     assert named("lists in Python")
     assert not named("how are connections reused")
+
+
+def test_a_language_is_called_by_its_name_another_one_or_an_extension() -> None:
+    typed = ["Python", "C++", "c#", "golang", "js", "ts", "TSX", "rs", "shell", "yml", "klingon", "", "\udce9"]
+    called = [
+        "python",
+        "cpp",
+        "csharp",
+        "go",
+        "javascript",
+        "typescript",
+        "tsx",
+        "rust",
+        "bash",
+        "yaml",
+        None,
+        None,
+        None,
+    ]
+    assert [language_called(one) for one in typed] == called
