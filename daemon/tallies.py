@@ -30,8 +30,8 @@ class Tallies:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.texts = Remembered(self._count_texts)
-        self.roots = Remembered(self._count_roots)
+        self.texts = Remembered(self._count_texts, version=self._version)
+        self.roots = Remembered(self._count_roots, version=self._version)
         self._missing = Remembered(self._count_missing, REMEMBER_ROOTS_S)
         self._queue, self._few_wait, self._worked = Remembered(engine.queue.counts), True, False
 
@@ -59,6 +59,9 @@ class Tallies:
         if total - done < FEW_TEXTS or not any(self._missing().values()):
             self._missing.forget()
         return self._missing()
+
+    def _version(self) -> object:
+        return self._engine.database.commits, list(self._engine.models.usable())
 
     def _count_texts(self) -> tuple[int, int, int]:
         """Texts that are embedded or never will be, all, and those that wait for a model that can be used."""

@@ -34,6 +34,7 @@ class Database:
         self.path = path
         self.lock = threading.RLock()  # held while the writing connection is used
         self._depth = self._beats = 0
+        self.commits = 0  # so far: as long as it stays the same, so does what is read
         self.migrated: list[str] = []  # what an older version's tables lacked
         # A large file is looked at while it is used already (`check`): 277 MB took 0.7 s from memory (EPYC, 2026-11),
         # and from a slow disk as long as that needs.
@@ -97,6 +98,7 @@ class Database:
             try:
                 yield self._writer
                 self._writer.execute("COMMIT")
+                self.commits += 1
             except BaseException:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")

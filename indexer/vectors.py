@@ -157,8 +157,7 @@ class VectorIndex:
         if at is None:
             scores = np.where(rows >= 0, matrix.scores(query, count)[np.maximum(rows, 0)], -np.inf)
         else:
-            numbers, places = np.unique(rows[at], return_inverse=True)
-            ids, scores = ids[at], matrix.scores_of(query, numbers.astype(np.int32))[places]
+            ids, scores = ids[at], matrix.scores_of(query, rows[at])
         if not len(scores):
             return []
         best = np.argpartition(-scores, min(k, len(scores)) - 1)[:k]

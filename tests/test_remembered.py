@@ -38,3 +38,15 @@ def test_a_figure_that_has_to_be_right_now_is_counted_again() -> None:
     assert figure() == 1
     figure.forget()
     assert figure() == 2
+
+
+def test_a_figure_that_cannot_have_changed_is_not_counted_again() -> None:
+    counting, version = Counting(0.0), [1]
+    figure = Remembered(counting.look, clock=lambda: counting.now, version=lambda: version[0])
+    assert figure() == 1
+    counting.now += 100.0
+    assert figure() == 1
+    version[0] += 1
+    assert figure() == 2
+    figure.forget()
+    assert figure() == 3
