@@ -33,6 +33,7 @@ RETRY_S = 10.0
 FAILED_RETRY_S = 2.0  # what the disk refused: it costs one small transaction, and room may come at any moment
 SAFETY_NET_S = 300.0  # nothing depends on it: each wake has an event
 HOUSEKEEPING_S = 5.0
+MANY_FILES = 256
 LOOK_S = 60.0  # at memory while idle, for its history
 RELEASE_AFTER_S = 20.0
 VACUUM_AFTER_S = 1800.0  # with nothing asked and nothing indexed: the idle hours
@@ -113,6 +114,8 @@ class Chores:
         self._engine.store.vectors.catch_up()
         done = self._engine.pipeline.drain(self._stop_bulk, self._engine.progressed)
         if done and not self._engine.stopping:
+            if done > MANY_FILES:  # one parser is enough for saves, and the deep tier's worker needs room now
+                self._engine.parsers.reap(keep=1, others_after_s=0.0)
             self._working()
             self.jobs.wake("deepen")
         if (due := self._engine.queue.next_due()) is not None:

@@ -31,6 +31,7 @@ ALL_TIMES = 6
 FAILURES = (WorkerDied, WorkerRefusal)
 ORDINARY_FILE_BYTES = MB  # a configuration that lets in larger ones isn't left with one worker
 RECHECK_SECONDS = 0.5
+BETWEEN_BATCHES_S = 2.0
 # What kills workers are files, which the queue holds back on its own: the next save must not wait for their sake.
 MOST_RESTART_DELAY_MS = 200
 MOST_REQUEST_SECONDS = 20.0  # a batch takes 0.1 to 0.5; for a busy machine
@@ -90,11 +91,11 @@ class ParserPool:
         finally:
             self._give(index)
 
-    def reap(self, *, keep: int) -> None:
-        """End workers that are idle: the first `keep` after the idle time, the others at once."""
+    def reap(self, *, keep: int, others_after_s: float = BETWEEN_BATCHES_S) -> None:
+        """End workers that are idle: the first `keep` after the idle time, the others after so many seconds."""
         now = time.monotonic()
         for i, slot in enumerate(self.slots):
-            slot.retire(unless_used_since=now - (self._idle_seconds if i < keep else 2.0))
+            slot.retire(unless_used_since=now - (self._idle_seconds if i < keep else others_after_s))
 
     def close(self) -> None:
         """End all workers."""

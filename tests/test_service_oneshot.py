@@ -3,7 +3,9 @@
 import signal
 import subprocess
 
-from service_kit import NO_DEEP, Home, module, service, wait_until, write
+from service_kit import NO_DEEP, Home, module, service, tree, wait_until, write
+
+from ctx42d.daemon.chores import HOUSEKEEPING_S
 
 
 def test_index_without_a_daemon_answers_and_leaves_nothing_running(tmp_path):
@@ -33,6 +35,15 @@ def test_index_with_a_daemon_uses_it_and_leaves_it_running(tmp_path):
         write(folder / "two.py", module("refractometer"))  # the folder is a root now
         home.sync()
         assert home.naming("refractometer") == [str(folder / "two.py")]
+
+
+def test_after_many_files_one_parser_is_left_at_once(tmp_path):
+    folder = tree(tmp_path / "tree", files=300)
+    with service(tmp_path / "home", NO_DEEP + "[worker]\nparse_workers = 2\n") as home:
+        up = home.begin("up", str(folder), "--wait", "searchable", stderr=subprocess.DEVNULL)
+        wait_until(lambda: len(home.processes()) == 3)
+        assert up.wait(timeout=60) == 0
+        wait_until(lambda: len(home.processes()) == 2, within_s=HOUSEKEEPING_S - 1)
 
 
 def test_an_index_that_is_killed_takes_its_daemon_along(tmp_path):
