@@ -5,7 +5,8 @@
 Texts are embedded by tests/adversary_worker.py, a process of its own samples the whole tree every 10 ms. The
 adversaries: `leak` leaks 50 MB a batch; `death` dies of SIGSEGV or SIGABRT or answers garbage in one batch of seven;
 `hang` hangs in one of ten (its time-out is 1 s); `burst` allocates 8 GB for one text in fifty; `mixed` does all of it
-at random and leaks 30 MB more now and then. (Where every third batch dies by chance, a text is blamed by chance, too.)
+at random and leaks 30 MB more now and then. (A text is given up after three rounds of being alone twice. Beside one
+that always bursts it is alone in each: at 16 % of deaths chance takes one of 60,000 such texts.)
 One JSON line for each adversary and ceiling is appended to RESULTS; what is there for this seed and these seconds isn't
 run again. Exit 1 where, now or earlier, the peak exceeded the ceiling, a text was lost, one that bursts was not blamed,
 or a worker was replaced before it had finished anything (endless recycling).
@@ -34,7 +35,7 @@ from adversary_worker import row_of  # noqa: E402 the tests' folder is no packag
 from outside import MB, TreeSampler  # noqa: E402 as above
 
 BATCH = 16
-ROUNDS = 3  # isolated deaths until a text is quarantined
+ROUNDS = 3  # in which a text fails alone until it is quarantined
 PATIENCE_S = 1.0
 LEAK = ("--leak-mb", "50")
 BURST_EVERY = 50

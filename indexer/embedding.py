@@ -136,7 +136,7 @@ class EmbeddingService:
         results: list[bytes | Exception] = []
         try:
             for part in shapes.requests(texts, self._request_tokens()):
-                results += [result for _, result in bisect(part, self._attempt, (WorkerDied, WorkerRefusal))]
+                results += [result for _, result in bisect(part, self._at_last, (WorkerDied, WorkerRefusal))]
         except NotNow as postponed:
             # A new one: the frames that hang on the old one would keep this list, and the texts, from being freed.
             results += [NotNow(str(postponed))] * (len(texts) - len(results))
@@ -212,6 +212,15 @@ class EmbeddingService:
         row = self._attempt([text], urgent=True)[0]
         vector: NDArray[np.float32] = dequantize(row, len(row) - SCALE_BYTES)[0]
         return vector
+
+    def _at_last(self, texts: Sequence[str]) -> list[bytes]:
+        """Its worker may have died by chance: a text that is alone is tried once more before it is blamed."""
+        try:
+            return self._attempt(texts)
+        except WorkerDied:
+            if len(texts) > 1:
+                raise
+            return self._attempt(texts)
 
     def _attempt(self, texts: Sequence[str], *, urgent: bool = False) -> list[bytes]:
         tokens = self._request_tokens()

@@ -155,6 +155,15 @@ def test_a_worker_that_hangs_is_killed_when_its_time_is_over(tmp_path: Path) -> 
     assert "in time" in it.service.slot.last_death
 
 
+def test_a_lone_text_is_blamed_for_its_workers_second_death_no_sooner_and_no_later(tmp_path: Path) -> None:
+    chance = ("--fault-rate", 0.5, "--faults", "segv", "--seed", 3)  # in its first batch, not in the second
+    with adverse(tmp_path, own_mb() + 106, *chance) as it:
+        assert it.service.embed_rows(["first"]) == [row_of("first")]
+        assert it.service.slot.deaths == 1
+        assert "SIGSEGV" in str(it.service.embed_rows(["this one kills"])[0])
+        assert it.service.slot.deaths == 3
+
+
 def test_a_text_that_was_refused_alone_is_tried_in_a_fresh_worker_before_it_is_blamed(tmp_path: Path) -> None:
     with adverse(tmp_path, own_mb() + 106) as it:
         it.service.embed_rows(["first"])
