@@ -6,6 +6,7 @@ left out, and every answer says whether the file is still as it was. Leaves choo
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict
 from typing import Any
@@ -33,6 +34,7 @@ from ctx42d.indexer.roots import Root, touched
 from ctx42d.indexer.symbols import Name, Place, Scope, definitions, mentions
 
 MOST_LINES = 5000
+LEAST_COMPARED = 64
 
 
 class CodeMethods:
@@ -77,7 +79,7 @@ class CodeMethods:
         return {
             "name": params.name,
             "definitions": self._hits(definitions(self._engine.database, name, scope, k)),
-            "mentions": self._hits(mentions(self._engine.database, name, scope, k)),
+            "mentions": self._hits(mentions(self._engine.database, name, scope, k, compared=_compared(k))),
         }
 
     def context(self, params: ContextParams) -> dict[str, Any]:
@@ -124,6 +126,11 @@ class CodeMethods:
         database, roots = self._engine.database, self._engine.live_roots.map
         hits = [(one, hit) for one in chosen for hit in read_hits(database, [one], roots)]
         return [{**hit_answer(hit), "lines": list(lines[one.chunk_id])} for one, hit in hits]
+
+
+def _compared(k: int) -> int:
+    """Of how many mentions the best k are: the same for the pages of one answer, so that none repeats or skips one."""
+    return int(4 * max(LEAST_COMPARED, 2 ** math.ceil(math.log2(k))))
 
 
 def _check_line(method: str, path: bytes, line: int, pieces: list[Piece]) -> Piece:

@@ -1,7 +1,7 @@
-"""What does each tool of the MCP server answer, and how large may an answer be?
+"""What does each tool of the MCP server answer?
 
-Covers the shapes (one Struct a tool, which is its output schema), the page that fits into the characters asked for, and
-what is said of an answer that is stale or partial. Pure. Leaves the wording for people to `mcp_text.py`.
+Covers the shapes (one Struct a tool, its output schema) and what is said of an answer that is stale or partial. Pure.
+Leaves what is on a page to `mcp_pages.py`, the wording for people to `mcp_text.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ from typing import Any
 import msgspec
 
 from ctx42d.daemon.cli_render import coverage_sentence
-
-FILTERS = ("root", "language", "path", "kind", "changed_since")
-LEAST_CHARS = 200  # of a hit that is cut: less of it would say nothing
 
 
 class Passage(msgspec.Struct):
@@ -151,30 +148,6 @@ def schema_of(shape: type[msgspec.Struct]) -> dict[str, Any]:
     return whole
 
 
-def page(
-    hits: Sequence[Mapping[str, Any]], offset: int, limit: int, max_chars: int
-) -> tuple[list[dict[str, Any]], int]:
-    """Return the hits of a page, the last of them cut if need be, and how many characters are left.
-
-    `hits`: from the first on, best first, one more than the page if there is one. The first hit of a page is on it
-    whatever its size.
-    """
-    shown: list[dict[str, Any]] = []
-    for hit in hits[offset : offset + limit]:
-        text = hit["text"]
-        if shown and len(text) > max_chars and max_chars < LEAST_CHARS:
-            break
-        cut = _whole_lines(text, max(max_chars, LEAST_CHARS))
-        further, max_chars = _fitting(hit.get("further", ()), max(0, max_chars - len(cut)))
-        shown.append({**hit, "text": cut, "truncated": len(cut) < len(text), "further": further})
-    return shown, max_chars
-
-
-def next_offset(offset: int, shown: int, found: int) -> int | None:
-    """Return where the next page begins, if there is one."""
-    return offset + shown if found > offset + shown else None
-
-
 def notes_on(hits: Sequence[Mapping[str, Any]], coverage: Mapping[str, float]) -> list[str]:
     """Return what an agent has to know before it relies on hits."""
     stale = stale_among(hits)
@@ -182,17 +155,6 @@ def notes_on(hits: Sequence[Mapping[str, Any]], coverage: Mapping[str, float]) -
     if sentence := coverage_sentence(coverage):
         notes.append(sentence)
     return notes
-
-
-def why_empty(wanted: Any) -> str | None:
-    """Return what an agent may change that got no hits for what it wanted."""
-    if wanted.offset:
-        return f"There is no hit at offset {wanted.offset} any more."
-    given = ", ".join(f"{name}={value}" for name in FILTERS if (value := getattr(wanted, name, "")))
-    if given:
-        return f"Nothing was found with {given}: without it, or by another value, there may be hits."
-    symbol = getattr(wanted, "symbol", "")
-    return f"{symbol} is neither defined nor mentioned in the index." if symbol else None
 
 
 def stale_among(hits: Sequence[Mapping[str, Any]]) -> int:
@@ -234,24 +196,6 @@ def speakable(value: Any) -> Any:
     if isinstance(value, dict):
         return {speakable(key): speakable(item) for key, item in value.items()}
     return [speakable(item) for item in value] if isinstance(value, list) else value
-
-
-def _fitting(further: Sequence[Mapping[str, Any]], max_chars: int) -> tuple[list[Mapping[str, Any]], int]:
-    """The first passages that fit, and how many characters are left."""
-    fitting = []
-    for passage in further:
-        if len(passage["text"]) > max_chars:
-            break
-        fitting.append(passage)
-        max_chars -= len(passage["text"])
-    return fitting, max_chars
-
-
-def _whole_lines(text: str, max_chars: int) -> str:
-    """As many whole lines as fit, but never nothing of a single long one."""
-    if len(text) <= max_chars:
-        return text
-    return text[: text.rfind("\n", 0, max_chars) + 1] or text[:max_chars]
 
 
 def _inlined(schema: Any, parts: Mapping[str, Any]) -> Any:

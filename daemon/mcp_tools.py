@@ -16,6 +16,7 @@ import msgspec
 
 from ctx42d.daemon import mcp_answers as answers
 from ctx42d.daemon import mcp_inputs as inputs
+from ctx42d.daemon import mcp_pages as pages
 from ctx42d.daemon import mcp_text as text
 from ctx42d.daemon.cli_render import awaited, relevance_sentence
 from ctx42d.daemon.client import TIMED_OUT, ClientError, DaemonError
@@ -81,14 +82,13 @@ def roots(daemon: Daemon) -> list[dict[str, Any]]:
 def _search_code(daemon: Daemon, wanted: inputs.SearchCode) -> dict[str, Any]:
     params = {
         "query": wanted.query,
-        # Hits that overlap once they have their context become one: some more still fill the page.
-        "k": wanted.offset + wanted.limit + 1 + (0 if wanted.context is None else wanted.limit),
         "wait_fresh_s": wanted.wait_fresh_s,
         "near": working_folder(),
         **_given(root=_folder(daemon, wanted.root), lang=wanted.language, path=wanted.path, kind=wanted.kind),
         **_given(changed_since=_moment(wanted.changed_since), context=wanted.context),
     }
-    found = daemon.ask("search", params, timeout=ANSWER_SECONDS + wanted.wait_fresh_s)
+    most_s = ANSWER_SECONDS + wanted.wait_fresh_s
+    found = pages.enough(wanted, lambda k: daemon.ask("search", {**params, "k": k}, timeout=most_s))
     return _page(daemon, [answers.in_context(hit) for hit in found["hits"]], wanted, found)
 
 
@@ -113,11 +113,11 @@ def _page(
     wanted: inputs.SearchCode | inputs.FindRelatedCode,
     found: Mapping[str, Any],
 ) -> dict[str, Any]:
-    shown, _ = answers.page(hits, wanted.offset, wanted.limit, wanted.max_chars)
+    shown, _ = pages.page(hits, wanted.offset, wanted.limit, wanted.max_chars)
     coverage = awaited(found.get("coverage", {}), found.get("deep_enabled", True))
     return {
         "hits": shown,
-        "next_offset": answers.next_offset(wanted.offset, len(shown), len(hits)),
+        "next_offset": pages.next_offset(wanted.offset, len(shown), len(hits)),
         "partial": any(share < 1 for share in coverage.values()),
         "stale": answers.stale_among(shown),
         "coverage": coverage,
@@ -138,13 +138,13 @@ def _find_implementations(daemon: Daemon, wanted: inputs.FindImplementations) ->
         **_given(root=_folder(daemon, wanted.root), lang=wanted.language),
     }
     found = daemon.ask("symbols", params, timeout=ANSWER_SECONDS)
-    definitions, left = answers.page(found["definitions"], wanted.offset, wanted.limit, wanted.max_chars)
+    definitions, left = pages.page(found["definitions"], wanted.offset, wanted.limit, wanted.max_chars)
     mentioned = [answers.only_lines(hit) for hit in found["mentions"]]
-    mentions, _ = answers.page(mentioned, wanted.offset, wanted.limit, left)
+    mentions, _ = pages.page(mentioned, wanted.offset, wanted.limit, left)
     shown = [*definitions, *mentions]
     ends = [
-        answers.next_offset(wanted.offset, len(definitions), len(found["definitions"])),
-        answers.next_offset(wanted.offset, len(mentions), len(found["mentions"])),
+        pages.next_offset(wanted.offset, len(definitions), len(found["definitions"])),
+        pages.next_offset(wanted.offset, len(mentions), len(found["mentions"])),
     ]
     return {
         "definitions": definitions,
@@ -210,7 +210,7 @@ def _wait(daemon: Daemon, path: str, seconds: float) -> str | None:
 def _notes(daemon: Daemon, found: list[Any], wanted: Any) -> list[str]:
     if found:
         return daemon.notes
-    hint = answers.why_empty(wanted) if roots(daemon) else NO_ROOTS
+    hint = pages.why_empty(wanted) if roots(daemon) else NO_ROOTS
     return [*daemon.notes, *filter(None, [hint])]
 
 

@@ -35,6 +35,7 @@ from ctx42d.indexer.vectors import VectorIndex
 
 LANGUAGE_SECONDS = 60.0  # which language most code is in is counted again: 3 ms for 2,000 files
 SPARE = 5  # hits read at once beyond those wanted: some may be folded
+READ_AHEAD = 20  # what is joined or folded makes room for others: a hit has to look alike however many are wanted
 READ_LITERALLY = 50
 LEAST_READ = 0.05  # of what may answer, by a model: below that a question doesn't wait for its vector
 LINES = "SELECT c.id, c.start_line, c.end_line FROM json_each(?) wanted JOIN chunks c ON c.id = wanted.value"
@@ -176,7 +177,7 @@ class Search:
 
     def _read(self, ranked: Sequence[Ranked], k: int, roots: Mapping[int, Root]) -> Iterator[Hit]:
         """The hits one after another, with what goes on with them; a few more where some were folded."""
-        defined = {(best.candidate.file_id, best.candidate.symbol) for best in ranked[: k + SPARE]}
+        defined = {(best.candidate.file_id, best.candidate.symbol) for best in ranked[: 2 * k + READ_AHEAD]}
         halves = [one.candidate for one in ranked if (one.candidate.file_id, one.candidate.symbol) in defined]
         lines = self._lines([half.chunk_id for half in halves])
         pairs = with_neighbours(ranked, lines)

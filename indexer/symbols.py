@@ -113,8 +113,14 @@ def definers(database: Database, names: Sequence[Name], scope: Scope, most: int)
         return [[row.chunk_id for row in _defining(connection, name, scope)] for name in telling]
 
 
-def mentions(database: Database, name: Name, scope: Scope, k: int, most: int = MOST_LOOKED_AT) -> list[Place]:
-    """Chunks that have a name in their text and don't define it, best first, of the `most` likeliest."""
+def mentions(
+    database: Database, name: Name, scope: Scope, k: int, most: int = MOST_LOOKED_AT, compared: int | None = None
+) -> list[Place]:
+    """Chunks that have a name in their text and don't define it, best first, of the `most` likeliest.
+
+    `compared`: of how many the best are taken, four times k unless it is said: as many for each page of an answer.
+    """
+    compared = compared or 4 * k
     if not name.term:
         return []
     found: list[tuple[tuple[bool, ...], Place]] = []
@@ -125,7 +131,7 @@ def mentions(database: Database, name: Name, scope: Scope, k: int, most: int = M
             text = chunk_text(stored)
             if lines := _lines_in(text, row.start_line, name):
                 found.append((_mention_order(row, text, name, scope), Place(row.chunk_id, lines)))
-            if len(found) >= 4 * k:
+            if len(found) >= compared:
                 break
     return [place for _, place in sorted(found, key=lambda one: one[0])[:k]]
 

@@ -14,7 +14,7 @@ from fake_daemon import FakeDaemon
 from mcp_kit import agent_tree
 from service_kit import NO_DEEP, Home, service, write
 
-from ctx42d.daemon import mcp_answers as answers
+from ctx42d.daemon import mcp_pages as pages
 from ctx42d.daemon.mcp_answers import schema_of
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.mcp_text import hits_text
@@ -421,7 +421,7 @@ def test_further_places_are_shown_below_their_hit_as_far_as_they_fit() -> None:
     places = [{"start_line": line, "end_line": line, "symbol": "Pool.close", "text": "x" * 300} for line in (7, 9)]
     hit = {"root": "/r", "relpath": "a.py", "path": "/r/a.py", "start_line": 1, "end_line": 2, "kind": "", "symbol": ""}
     hits = [{**hit, "text": "y" * 300, "lines": [], "fresh": True, "further": places}]
-    shown, left = answers.page(hits, 0, 1, 700)
+    shown, left = pages.page(hits, 0, 1, 700)
     assert (shown[0]["further"], left) == (places[:1], 100)
     said = hits_text({"hits": shown, "notes": [], "next_offset": None})
     assert "... 7-7 Pool.close\nxxx" in said
