@@ -62,7 +62,8 @@ def roots_at(roots: Sequence[Root], path: bytes) -> list[Root]:
     if below := [root for root in roots if root.path.startswith(path.rstrip(b"/") + b"/")]:
         return below
     name = os.fsdecode(path)
-    raise MethodError(f"{name} is in no root: add it with `ctx42d up {shlex.quote(name)}`")
+    what, folder = ("its folder", os.path.dirname(name)) if os.path.isfile(path) else ("it", name)
+    raise MethodError(f"{name} is in no root: add {what} with `ctx42d up {shlex.quote(folder)}`")
 
 
 def scope_folder(method: str, root: str | None, roots: Sequence[Root]) -> bytes | None:

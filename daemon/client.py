@@ -96,7 +96,7 @@ class DaemonClient:
             raise
         except TimeoutError:
             self.close()
-            raise NoAnswer(f"the daemon did not answer `{method}` within {limit:g} s") from None
+            raise NoAnswer(f"the daemon did not answer `{method}` within {limit:g} s: see `ctx42d doctor`") from None
         except OSError as error:
             self.close()
             raise ProtocolError(f"the connection to the daemon broke: {error.strerror}") from None

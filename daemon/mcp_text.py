@@ -41,7 +41,7 @@ def context_text(answer: Answer) -> str:
 def status_text(answer: Answer) -> str:
     """State, folders, what is pending; of a path, why it is or isn't there."""
     lines = [
-        f"ctx42d {answer['version']}: {answer['state']}, {answer['pending']:,} files pending, "
+        f"ctx42d {answer['version']}: {answer['state']}, {count(answer['pending'], 'file')} pending, "
         f"{answer['memory_used_mb']:.0f} of {answer['memory_limit_mb']:.0f} MB"
     ]
     if of := answer["path"]:

@@ -89,7 +89,7 @@ def test_refusals_of_the_daemon_are_its_own_words_with_their_exit_code(shell, da
 def test_a_daemon_that_hangs_is_told_apart_from_none(shell, daemon, monkeypatch):
     monkeypatch.setattr("ctx42d.daemon.cli_connection.QUICK_SECONDS", 0.1)
     daemon.script["status"] = HANG
-    assert shell("status") == (1, "", "ctx42d: the daemon did not answer `status` within 0.1 s\n")
+    assert shell("status") == (1, "", "ctx42d: the daemon did not answer `status` within 0.1 s: see `ctx42d doctor`\n")
 
 
 def test_hits_are_lines_that_editors_jump_to(shell, daemon, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from service_kit import NO_DEEP, Home, service, write
 from ctx42d.daemon import mcp_pages as pages
 from ctx42d.daemon.mcp_answers import schema_of
 from ctx42d.daemon.mcp_daemon import Daemon
-from ctx42d.daemon.mcp_text import hits_text
+from ctx42d.daemon.mcp_text import hits_text, status_text
 from ctx42d.daemon.mcp_tools import NO_ROOTS, TOOLS, Answer, ToolError, call
 
 
@@ -262,6 +262,15 @@ def test_reindex_path_says_when_it_takes_longer(running: Home, daemon: Daemon) -
     assert answer["notes"]
 
 
+def test_one_file_that_is_pending_is_one() -> None:
+    root = {"path": "/r", "files": 1, "chunks": 1, "pending": 1, "watching": True, "coverage": {}, "state": "indexing"}
+    said = status_text({
+        "version": "1", "state": "indexing", "pending": 1, "memory_used_mb": 60.0, "memory_limit_mb": 256.0,
+        "path": None, "roots": [root], "notes": [],
+    })  # fmt: skip
+    assert said.startswith("ctx42d 1: indexing, 1 file pending, 60 of 256 MB\n/r: 1 file")
+
+
 def test_reindex_path_says_of_what_is_left_out_that_it_is(daemon: Daemon, tree: Path) -> None:
     with pytest.raises(ToolError, match=r"^reindex_path: nothing of .*/nope.py can be indexed: there is nothing at"):
         call(daemon, "reindex_path", {"path": str(tree / "nope.py")})
@@ -386,6 +395,7 @@ WRONG = [
     ("index_status", {"path": 5}, "path is 5, it has to be a text"),
     ("reindex_path", {"path": "x", "wait_s": 51}, "wait_s is 51, it has to be a number from 0 to 50"),
     ("reindex_path", {"path": "/etc"}, "/etc is in no root: add it with `ctx42d up /etc`"),
+    ("reindex_path", {"path": "/etc/passwd"}, "/etc/passwd is in no root: add its folder with `ctx42d up /etc`"),
     ("reindex_path", {"path": "/a\0b"}, r"'/a\x00b' is no path: it holds a NUL"),
 ]
 
