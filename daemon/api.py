@@ -193,9 +193,10 @@ class Connection:
         """Return when every change made before the call is searchable. Raises DaemonError when time runs out."""
         self._ask("sync", {"timeout_s": timeout_s}, PATIENCE_S + timeout_s)
 
-    def touch(self, *files: str | Path) -> None:
-        """Have files indexed before everything else that waits; those that don't belong to a root are passed over."""
-        self._ask("touch", {"paths": [_real(file) for file in files]})
+    def touch(self, *files: str | Path) -> dict[str, str]:
+        """Have files indexed before everything else that waits; return those that can't be, each with the reason."""
+        answer = self._ask("touch", {"paths": [_real(file) for file in files]})
+        return {one["path"]: one["reason"] for one in answer["left_out"]}
 
     def close(self) -> None:
         """Drop the connection."""

@@ -21,8 +21,9 @@ from typing import Self
 from ctx42d.indexer import bundle
 from ctx42d.indexer.database import READERS, Database, open_connection
 from ctx42d.indexer.embedding import EmbeddingService
-from ctx42d.indexer.filters import Filters
+from ctx42d.indexer.filters import KINDS, Filters
 from ctx42d.indexer.hits import Hit as Hit
+from ctx42d.indexer.named_languages import language_called
 from ctx42d.indexer.roots import Root
 from ctx42d.indexer.search import Query, Search
 from ctx42d.indexer.signature import TOKENS
@@ -76,9 +77,18 @@ class Index:
         path: str | None = None,
         kind: str | None = None,
     ) -> list[Hit]:
-        """Hits, best first; paths in them are bytes. `root`: only below this folder; `path`: a glob."""
+        """Hits, best first; paths in them are bytes. `root`: only below this folder; `path`: a glob.
+
+        Raises ValueError where there is no such language or kind, or k is below 1.
+        """
+        language = None if lang is None else language_called(lang)
+        for name, value, known in (("lang", lang, lang is None or language), ("kind", kind, kind in {None, *KINDS})):
+            if not known:
+                raise ValueError(f"there is no {name} {value!r}")
+        if k < 1:
+            raise ValueError(f"k is {k}, it has to be 1 or more")
         folder = None if root is None else os.fsencode(os.path.realpath(root))
-        return self._search.ask(Query(question, k, Filters(folder, lang, path, kind)), self._roots()).hits
+        return self._search.ask(Query(question, k, Filters(folder, language, path, kind)), self._roots()).hits
 
     def status(self) -> list[RootCounts]:
         """What there is of each root."""

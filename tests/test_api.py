@@ -85,6 +85,11 @@ def test_a_refusal_is_a_sentence(ctx):
         ctx.context("/etc/hostname", 1)
 
 
+def test_what_can_not_be_touched_is_told_with_the_reason(ctx):
+    there = ctx.search("total_price", k=1).hits[0].path
+    assert ctx.touch(there, "/etc/hostname") == {"/etc/hostname": "it is in no root"}
+
+
 def test_nobody_listens_where_no_daemon_is(tmp_path):
     with pytest.raises(NoDaemon):
         connect(tmp_path).status()
@@ -100,6 +105,14 @@ def test_the_index_can_be_read_beside_the_daemon_and_nothing_of_it_changes(home,
         assert found[0].text == ctx.search("total_price", k=1).hits[0].text
         assert [(root.files, root.chunks, root.deep) for root in index.status()] == [(2, 2, 0)]
         assert index.search("total price", path="till.py")[0].relpath == b"till.py"
+        assert index.search("total price", lang="Python")
+        for wrong, said in (
+            ({"lang": "klingon"}, "no lang 'klingon'"),
+            ({"kind": "nope"}, "no kind"),
+            ({"k": 0}, "k is"),
+        ):
+            with pytest.raises(ValueError, match=said):
+                index.search("total price", **wrong)
     after = {file.name: file.stat().st_mtime_ns for file in home.folder.iterdir() if file.name in before}
     assert {name: at for name, at in after.items() if not name.endswith("-shm")} == {
         name: at for name, at in before.items() if not name.endswith("-shm")
