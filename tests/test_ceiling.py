@@ -23,10 +23,11 @@ from ctx42d.indexer.sentinel import Sentinel
 from ctx42d.indexer.wire import FileToParse
 from ctx42d.indexer.worker import OOM_SCORE
 from ctx42d.indexer.worker_process import WorkerProcess, worker_command
-from ctx42d.indexer.worker_slot import WorkerSettings
+from ctx42d.indexer.worker_slot import WorkerSettings, WorkerSlot
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.gauge import limit_growth_of
 from ctx42d.memory.manager import MemoryManager
+from ctx42d.memory.pressure import Pressure
 from ctx42d.memory.probe import Probe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limit and /proc are Linux's")
@@ -293,6 +294,27 @@ def test_nothing_looks_while_no_worker_has_a_request_in_hand() -> None:
     idle = Sentinel(look, 0.001, lambda _: None)
     assert not looked.acquire(timeout=0.05)
     idle.close()
+
+
+def test_near_the_ceiling_looks_come_more_often(tmp_path: Path) -> None:
+    ballast = bytearray(os.urandom(MB)) * 150
+    max_mb = int(Probe().process_bytes(os.getpid()) / MB / 0.86)  # with the worker: critical, but no emergency
+    looked = threading.Semaphore(0)
+
+    class Counting(MemoryManager):
+        def check_emergency(self) -> Pressure | None:
+            looked.release()
+            return super().check_emergency()
+
+    governor = Governor(Counting(MemoryConfig(max_mb=max_mb, sample_interval_ms=2000)), SETTINGS)
+    slot = WorkerSlot("embedder", command(tmp_path), SETTINGS, governor)
+    try:
+        with governor.in_hand(slot, slot.ensure(), 0):
+            assert all(looked.acquire(timeout=1.5) for _ in range(3)), "every 0.4 s"
+    finally:
+        slot.close()
+        governor.close()
+    assert len(ballast) == 150 * MB
 
 
 def test_a_look_that_failed_is_told_and_the_next_one_comes() -> None:

@@ -109,6 +109,12 @@ def test_a_quick_look_costs_no_exact_one_while_far_from_the_ceiling(managed):
     assert found.heaviest_pid == WORKER
 
 
+def test_a_quick_look_sees_the_first_mark_being_reached(managed):
+    managed.worker(310, rss_mb=320)
+    assert managed.manager.check_emergency() is None
+    assert [sentence.partition(":")[0] for sentence in managed.said] == ["memory elevated"]
+
+
 def test_every_tenth_quick_look_is_exact_for_the_peak(managed):
     managed.worker(150, rss_mb=170)
     for _ in range(10):
@@ -249,6 +255,16 @@ def test_admission_follows_the_ladder(managed):
     managed.system.process(OWN, 350)
     managed.worker(100)
     assert manager.admit(50 * MB, pid=WORKER) is Admission.WAIT, "it is the daemon that holds more than it used to"
+
+
+def test_a_text_is_too_large_if_it_does_not_fit_beside_the_daemon_and_one_fresh_worker(managed):
+    manager = managed.manager
+    managed.worker(100)
+    manager.worker_ready(WORKER)
+    left_mb = int(512 * 0.85) - 60 - 100
+    managed.worker(200)
+    assert manager.admit((left_mb - 1) * MB, pid=WORKER) is Admission.WAIT
+    assert manager.admit((left_mb + 2) * MB, pid=WORKER) is Admission.TOO_LARGE
 
 
 def test_batches_in_two_workers_never_add_up_to_more_than_the_ceiling(managed):
