@@ -11,7 +11,7 @@ import click
 from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_output import emit, emit_json, notice
-from ctx42d.daemon.cli_render import hit_lines
+from ctx42d.daemon.cli_render import coverage_sentence, hit_lines
 from ctx42d.daemon.oneline import one_line
 
 PATIENCE_SECONDS = 30.0
@@ -44,6 +44,7 @@ def related_command(place: str, k: int | None, root: str | None, as_json: bool) 
     _print(answer["hits"])
     if not answer["hits"]:
         notice("Nothing related.")
+        _warn_if_partial(answer)
     _warn_if_stale(answer["of"])
 
 
@@ -70,6 +71,7 @@ def symbols_command(
             _print([_at_its_line(hit) for hit in answer[kind]])
     if not (answer["definitions"] or answer["mentions"]):
         notice("Nobody defines or mentions it.")
+        _warn_if_partial(answer)
 
 
 @click.command("context")
@@ -117,6 +119,12 @@ def _at_its_line(hit: dict[str, Any]) -> dict[str, Any]:
         return hit
     line = hit["lines"][0]
     return {**hit, "start_line": line, "text": hit["text"].split("\n")[line - hit["start_line"]]}
+
+
+def _warn_if_partial(answer: dict[str, Any]) -> None:
+    indexed = answer.get("coverage", {}).get("lexical", 1.0)
+    if sentence := coverage_sentence({"lexical": indexed}):
+        notice(sentence)
 
 
 def _warn_if_stale(answer: dict[str, Any]) -> None:

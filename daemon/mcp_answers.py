@@ -58,11 +58,12 @@ class Hits(msgspec.Struct):
 
 
 class Symbols(msgspec.Struct):
-    """Where a name is defined, and where it is mentioned: a page of each."""
+    """Where a name is defined, and where it is mentioned: a page of each. `partial`: not all files are indexed yet."""
 
     definitions: list[Hit]
     mentions: list[Hit]
     next_offset: int | None
+    partial: bool
     stale: int
     notes: list[str]
 

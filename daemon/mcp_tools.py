@@ -84,7 +84,7 @@ def _search_code(daemon: Daemon, wanted: inputs.SearchCode) -> dict[str, Any]:
         "query": wanted.query,
         "wait_fresh_s": wanted.wait_fresh_s,
         "near": working_folder(),
-        **_given(root=_folder(daemon, wanted.root), lang=wanted.language, path=wanted.path, kind=wanted.kind),
+        **_given(root=_place(daemon, wanted.root), lang=wanted.language, path=wanted.path, kind=wanted.kind),
         **_given(changed_since=_moment(wanted.changed_since), context=wanted.context),
     }
     most_s = ANSWER_SECONDS + wanted.wait_fresh_s
@@ -98,7 +98,7 @@ def _find_related_code(daemon: Daemon, wanted: inputs.FindRelatedCode) -> dict[s
         "start_line": wanted.start_line,
         "end_line": wanted.end_line or wanted.start_line,
         "k": wanted.offset + wanted.limit + 1,
-        **_given(root=_folder(daemon, wanted.root)),
+        **_given(root=_place(daemon, wanted.root)),
     }
     found = daemon.ask("related", params, timeout=ANSWER_SECONDS)
     answer = _page(daemon, found["hits"], wanted, found)
@@ -135,10 +135,11 @@ def _find_implementations(daemon: Daemon, wanted: inputs.FindImplementations) ->
         "name": wanted.symbol,
         "k": wanted.offset + wanted.limit + 1,
         "near": working_folder(),
-        **_given(root=_folder(daemon, wanted.root), lang=wanted.language),
+        **_given(root=_place(daemon, wanted.root), lang=wanted.language),
     }
     found = daemon.ask("symbols", params, timeout=ANSWER_SECONDS)
     definitions, left = pages.page(found["definitions"], wanted.offset, wanted.limit, wanted.max_chars)
+    indexed = found.get("coverage", {}).get("lexical", 1.0)  # names need no vectors
     mentioned = [answers.only_lines(hit) for hit in found["mentions"]]
     mentions, _ = pages.page(mentioned, wanted.offset, wanted.limit, left)
     shown = [*definitions, *mentions]
@@ -150,8 +151,9 @@ def _find_implementations(daemon: Daemon, wanted: inputs.FindImplementations) ->
         "definitions": definitions,
         "mentions": mentions,
         "next_offset": min((end for end in ends if end is not None), default=None),
+        "partial": indexed < 1,
         "stale": answers.stale_among(shown),
-        "notes": [*answers.notes_on(shown, {}), *_notes(daemon, shown, wanted)],
+        "notes": [*answers.notes_on(shown, {"lexical": indexed}), *_notes(daemon, shown, wanted)],
     }
 
 
@@ -226,11 +228,9 @@ def _given(**filters: Any) -> dict[str, Any]:
     return {name: value for name, value in filters.items() if value not in ("", None)}
 
 
-def _folder(daemon: Daemon, typed: str) -> str:
-    return _place(daemon, typed) if typed else ""
-
-
 def _place(daemon: Daemon, typed: str) -> str:
+    if not typed:
+        return ""
     needed = not os.path.isabs(os.path.expanduser(typed))
     return absolute(typed, working_folder(), [root["path"] for root in roots(daemon)] if needed else [])
 

@@ -106,8 +106,8 @@ class Methods:
             "touch": (TouchParams, lambda params: touch(engine, params.paths)),
             "verify": (VerifyParams, self._verify),
             "why": (PathParams, self._why),
-            "related": (RelatedParams, code.related),
-            "symbols": (SymbolsParams, code.symbols),
+            "related": (RelatedParams, lambda params: {**self._coverage(), **code.related(params)}),
+            "symbols": (SymbolsParams, lambda params: {**self._coverage(), **code.symbols(params)}),
             "context": (ContextParams, code.context),
             "reload": (NoParams, self._take_over),
             "shutdown": (NoParams, self._shutdown),
@@ -179,6 +179,9 @@ class Methods:
             **self._deep_off(),
             "hits": [hit_answer(hit, explain=params.explain) for hit in hits],
         }
+
+    def _coverage(self) -> dict[str, Any]:
+        return {"coverage": self._status.coverage(), **self._deep_off()}
 
     def _deep_off(self) -> dict[str, Any]:
         """What an answer says beside a coverage that is not going to grow."""

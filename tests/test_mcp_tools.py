@@ -141,6 +141,27 @@ def test_wait_fresh_s_is_handed_on(tmp_path: Path) -> None:
     assert answer["notes"] == ["Not everything is searchable yet: lexical 50 %.", NO_ROOTS]
 
 
+def test_names_and_related_code_of_an_index_that_is_not_complete_are_called_partial(tmp_path: Path) -> None:
+    covered = {"coverage": {"lexical": 0.5, "static": 0.5, "deep": 0.0}}
+    symbols = {**covered, "definitions": [], "mentions": []}
+    related = {**covered, "of": {"fresh": True}, "hits": []}
+    roots = {"roots": [{"path": "/r"}]}
+    with FakeDaemon(tmp_path / "s", {"symbols": symbols, "related": related, "roots_list": roots}) as fake:
+        named = call(Daemon(fake.path), "find_implementations", {"symbol": "x"})
+        like = call(Daemon(fake.path), "find_related_code", {"path": "/r/x", "start_line": 1})
+    assert (named.data["partial"], like.data["partial"]) == (True, True)
+    assert named.data["notes"][0] == "Not everything is searchable yet: lexical 50 %."
+    assert like.data["notes"][0].startswith("Not everything is searchable yet: lexical 50 %, static")
+
+
+def test_names_and_related_code_of_a_whole_index_are_not_partial(daemon: Daemon, running: Home, tree: Path) -> None:
+    running.sync()
+    assert running.ask("symbols", name="x")["coverage"]["lexical"] == 1
+    assert running.ask("related", path=str(tree / "net/retry.py"), start_line=1)["coverage"]["lexical"] == 1
+    assert ask(daemon, "find_implementations", symbol="backoff_delay")["partial"] is False
+    assert ask(daemon, "find_related_code", path="net/retry.py", start_line=5)["partial"] is False
+
+
 def test_max_chars_bounds_the_code_and_the_rest_is_on_the_next_page(daemon: Daemon, tree: Path) -> None:
     write(
         tree / "long.py",
