@@ -17,17 +17,17 @@ LEAST_CHARS = 200  # of a hit that is cut: less of it would say nothing
 MOST_ASKED = 1000  # what the daemon gives at most
 
 
-def enough(page: SearchCode, ask: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
-    """Return an answer whose hits go one beyond a page, if there are so many; `ask` takes how many to ask for.
+def enough(page: SearchCode, ask: Callable[[int, float], dict[str, Any]]) -> dict[str, Any]:
+    """Return an answer whose hits go one beyond a page, if there are so many.
 
-    With their context hits that overlap come as one, which names the others in `also`.
+    `ask` takes how many to ask for, and how many seconds to wait for what was just saved: the first time only. With
+    their context hits that overlap come as one, which names the others in `also`.
     """
     wanted, merged = page.offset + page.limit + 1, page.context is not None
     asked = 2 * wanted if merged else wanted
-    found = ask(min(asked, MOST_ASKED))
-    while merged and len(found["hits"]) < wanted and asked < MOST_ASKED and _told(found["hits"]) >= asked:
-        asked *= 2
-        found = ask(min(asked, MOST_ASKED))
+    found = ask(min(asked, MOST_ASKED), page.wait_fresh_s)
+    if merged and len(found["hits"]) < wanted and _told(found["hits"]) >= asked:
+        return ask(MOST_ASKED, 0.0)
     return found
 
 

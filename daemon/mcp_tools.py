@@ -82,13 +82,15 @@ def roots(daemon: Daemon) -> list[dict[str, Any]]:
 def _search_code(daemon: Daemon, wanted: inputs.SearchCode) -> dict[str, Any]:
     params = {
         "query": wanted.query,
-        "wait_fresh_s": wanted.wait_fresh_s,
         "near": working_folder(),
         **_given(root=_place(daemon, wanted.root), lang=wanted.language, path=wanted.path, kind=wanted.kind),
         **_given(changed_since=_moment(wanted.changed_since), context=wanted.context),
     }
-    most_s = ANSWER_SECONDS + wanted.wait_fresh_s
-    found = pages.enough(wanted, lambda k: daemon.ask("search", {**params, "k": k}, timeout=most_s))
+
+    def ask(k: int, wait_s: float) -> dict[str, Any]:
+        return daemon.ask("search", {**params, "k": k, "wait_fresh_s": wait_s}, timeout=ANSWER_SECONDS + wait_s)
+
+    found = pages.enough(wanted, ask)
     return _page(daemon, [answers.in_context(hit) for hit in found["hits"]], wanted, found)
 
 
@@ -229,10 +231,8 @@ def _given(**filters: Any) -> dict[str, Any]:
 
 
 def _place(daemon: Daemon, typed: str) -> str:
-    if not typed:
-        return ""
-    needed = not os.path.isabs(os.path.expanduser(typed))
-    return absolute(typed, working_folder(), [root["path"] for root in roots(daemon)] if needed else [])
+    needed = typed and not os.path.isabs(os.path.expanduser(typed))
+    return typed and absolute(typed, working_folder(), [root["path"] for root in roots(daemon)] if needed else [])
 
 
 TOOLS = {

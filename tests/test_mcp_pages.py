@@ -74,13 +74,15 @@ def test_pages_of_who_mentions_a_name_are_the_answer(daemon: Daemon, limit: int)
 
 
 def test_asking_on_ends_where_there_is_no_more() -> None:
-    there, asked = [{"also": [{}]} for _ in range(5)], list[int]()
+    there, asked = [{"also": [{}]} for _ in range(5)], list[tuple[int, float]]()
 
-    def ask(k: int) -> dict[str, Any]:
-        asked.append(k)
+    def ask(k: int, wait_s: float) -> dict[str, Any]:
+        asked.append((k, wait_s))
         return {"hits": there[: k // 2]}
 
     assert len(enough(SearchCode("x", limit=3, context=5), ask)["hits"]) == 4
     assert len(enough(SearchCode("x", limit=8, context=5), ask)["hits"]) == 5
     assert len(enough(SearchCode("x", limit=8), ask)["hits"]) == 4
-    assert asked == [8, 18, 9]
+    there[:] = [{"also": [{}] * 9}]
+    assert len(enough(SearchCode("x", limit=4, context=5), ask)["hits"]) == 1
+    assert asked == [(8, 2.0), (18, 2.0), (9, 2.0), (10, 2.0), (1000, 0.0)]  # what was just saved is waited for once
