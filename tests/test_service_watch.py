@@ -50,6 +50,7 @@ def test_beyond_the_watch_limit_is_polled_and_said_and_watched_again_when_it_is_
         (root,) = home.ask("status")["roots"]
         assert (root["watched_folders"], root["polled_folders"], root["refused_folders"]) == (10, 11, 11)
         assert set(root["polled"].values()) == {"watch limit"}
+        wait_until(lambda: home.ask("status")["notes"])  # written once the scan is over, which `up` doesn't wait for
         said = home.ok("status")
         assert "watching 10 of 21 folders, polling the rest" in said
         assert "11 folders are beyond the limit of watches, 11 (user.max_inotify_watches)" in said
