@@ -19,8 +19,17 @@ def descendants(pid: int) -> list[int]:
         except OSError:
             continue
         for child in children:
-            found += [child, *descendants(child)]
+            if not is_still(child, pid):
+                found += [child, *descendants(child)]
     return found
+
+
+def is_still(child: int, parent: int) -> bool:
+    """Whether a child is in its parent's memory until it has become its program (vfork)."""
+    try:
+        return Path(f"/proc/{child}/statm").read_bytes() == Path(f"/proc/{parent}/statm").read_bytes()
+    except OSError:
+        return False
 
 
 def pss_bytes(pid: int) -> int:

@@ -122,7 +122,9 @@ def test_an_index_that_is_deleted_while_it_is_used_is_built_again(tmp_path):
         home.ok("up", folder)
         home.database.unlink()
         said = home("sync")
-        assert (said.code, said.err) == (1, "ctx42d: sync: the daemon is stopping\n")
+        # On a busy machine the daemon sees it on its own, and is gone when the client asks.
+        stopping = said.code == 1 and said.err == "ctx42d: sync: the daemon is stopping\n"
+        assert stopping or (said.code == 3 and said.err.startswith("No daemon is running"))
         wait_until(lambda: home.database.exists() and home.naming("topic3"))
         home.sync()
         assert home.ok("verify") == "clean: 5 files compared\n"
