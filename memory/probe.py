@@ -157,8 +157,7 @@ class Probe:
         found: list[int] = []
         todo = [pid]
         while todo:
-            parent = todo.pop()
-            started = [child for child in self._children(parent) if not self._is_still(child, parent)]
+            started = self._children(todo.pop())
             found += started
             todo += started
         return found
@@ -205,17 +204,6 @@ class Probe:
         except OSError:
             return found
         return found
-
-    def _is_still(self, child: int, parent: int) -> bool:
-        """Whether a child runs in its parent's memory until it has become its program (vfork): not to be counted twice.
-
-        For a moment at each start of a worker, longer on a busy machine: the daemon's memory would be there twice.
-        """
-        try:
-            sizes = _read(f"{self._proc}/{child}/statm")
-            return bool(sizes) and sizes == _read(f"{self._proc}/{parent}/statm")
-        except OSError:
-            return False
 
     def _meminfo(self) -> dict[str, int]:
         try:
