@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ctx42d.indexer.governor import NotNow
+from ctx42d.indexer.need import NotNow
 from ctx42d.indexer.worker_slot import BrokenBundle
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote
 
-from ctx42d.daemon import mcp_tools
+from ctx42d.daemon import mcp_tool, mcp_tools
 from ctx42d.daemon.client import ClientError
 from ctx42d.daemon.mcp_answers import schema_of, speakable
 from ctx42d.daemon.mcp_daemon import Daemon, start_quietly
@@ -72,7 +72,7 @@ def new_server(daemon: Daemon) -> Server[Any]:
         except KeyError:
             known = ", ".join(mcp_tools.TOOLS)
             raise MCPError(INVALID_PARAMS, f"there is no tool {asked.name!r:.100}: {known}") from None
-        except mcp_tools.ToolError as error:
+        except mcp_tool.ToolError as error:
             return CallToolResult(content=[TextContent(text=speakable(str(error)))], is_error=True)
         return CallToolResult(content=[TextContent(text=answer.text)], structured_content=answer.data)
 
@@ -149,7 +149,7 @@ async def _in_thread(function: Any, *arguments: object) -> Any:
     return await anyio.to_thread.run_sync(partial(function, *arguments), abandon_on_cancel=True)
 
 
-def _described(tool: mcp_tools.Tool) -> Tool:
+def _described(tool: mcp_tool.Tool) -> Tool:
     return Tool(
         name=tool.name,
         title=tool.title,

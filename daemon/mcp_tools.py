@@ -7,8 +7,7 @@ Covers the list, what each asks the daemon, and the answer as data and as text. 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -22,37 +21,12 @@ from ctx42d.daemon.cli_render import awaited, relevance_sentence
 from ctx42d.daemon.client import TIMED_OUT, ClientError, DaemonError
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.mcp_places import Ambiguous, absolute, working_folder
+from ctx42d.daemon.mcp_tool import Answer, Tool, ToolError
 from ctx42d.daemon.since import moment
 from ctx42d.daemon.wrong_parameters import what_is_wrong
 
 ANSWER_SECONDS = 25.0
 NO_ROOTS = "No folder is indexed yet: `ctx42d up FOLDER` adds one."
-
-
-class ToolError(Exception):
-    """A tool can't do what it was asked. Its text is for the agent: what is wrong, and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a tool says: as data, which fits its output schema, and as text."""
-
-    data: dict[str, Any]
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """One tool: `run` turns its inputs into an answer that fits `gives`."""
-
-    name: str
-    title: str
-    description: str
-    takes: type[inputs.Inputs]
-    gives: type[msgspec.Struct]
-    run: Callable[[Daemon, Any], dict[str, Any]]
-    say: Callable[[Mapping[str, Any]], str]
-    read_only: bool = True
 
 
 def call(daemon: Daemon, name: str, arguments: Mapping[str, Any]) -> Answer:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from ctx42d.indexer.embedding import EmbeddingService
-from ctx42d.indexer.governor import NotNow
+from ctx42d.indexer.need import NotNow
 from ctx42d.indexer.store import Pending, Store
 from ctx42d.indexer.worker_slot import BrokenBundle
 

@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from ctx42d.indexer import shapes, wire
 from ctx42d.indexer.bisect import bisect
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
-from ctx42d.indexer.governor import Governor, Need, NotNow
+from ctx42d.indexer.governor import Governor
+from ctx42d.indexer.need import Need, NotNow
 from ctx42d.indexer.places import MODEL
 from ctx42d.indexer.quantize import SCALE_BYTES, dequantize
 from ctx42d.indexer.worker_process import WorkerDied, worker_command

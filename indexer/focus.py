@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from ctx42d.indexer.question import Question
+from ctx42d.indexer.question import Question, flat
 from ctx42d.indexer.words import identifiers, lexical_terms
 
 MOST_LINES = 8
@@ -44,9 +44,9 @@ class Focus:
 
     def _worth_a_look(self, text: str, lines: Sequence[str]) -> Iterable[int]:
         """Those of a text's lines that may have a word of the question: most have none, and needn't be taken apart."""
-        flat = _flat(text)
-        starts = [start for start in self._starts if start in flat]
-        found = {at for at, line in enumerate(flat.split("\n")) for start in starts if start in line}
+        whole = flat(text)
+        starts = [start for start in self._starts if start in whole]
+        found = {at for at, line in enumerate(whole.split("\n")) for start in starts if start in line}
         return found if text.isascii() else found | {at for at, line in enumerate(lines) if not line.isascii()}
 
     def _said(self, line: str) -> int:
@@ -58,15 +58,11 @@ class Focus:
 
     def _look(self, name: str) -> Says:
         found = NOTHING
-        if not name.isascii() or self._may_say(_flat(name)):
+        if not name.isascii() or self._may_say(flat(name)):
             terms = frozenset(lexical_terms(name))
             found = terms & self._question.stems, bool(terms & self._question.identifiers)
         self._says[name] = found
         return found
-
-
-def _flat(text: str) -> str:
-    return text.replace("_", "").lower()
 
 
 def _grown(said: Sequence[int], best: int, most: int) -> tuple[int, int]:

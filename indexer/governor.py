@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 from ctx42d.indexer import wire
+from ctx42d.indexer.need import Need, NotNow, TooLarge
 from ctx42d.indexer.places import Places
 from ctx42d.indexer.sentinel import Sentinel
 from ctx42d.indexer.spare import Spare
@@ -35,26 +35,6 @@ RECHECK_SECONDS = 0.2
 START_ATTEMPTS = 3
 ORDINARY_BYTES = 32 * MB  # what needs less isn't too large: where it never fits, the ceiling is too low
 WORTH_A_START_BYTES = 16 * MB
-
-
-class NotNow(Exception):
-    """Nothing is wrong with what was asked, but there is no room for it, or no worker starts: ask again later."""
-
-
-class TooLarge(WorkerRefusal):
-    """It doesn't fit below the ceiling, whatever else leaves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Need:
-    """What a request of so many items is expected to need at its peak, above what its worker holds, in bytes.
-
-    `least_bytes`: the item that needs most, alone.
-    """
-
-    peak_bytes: int
-    least_bytes: int
-    items: int = 1
 
 
 class Governor:

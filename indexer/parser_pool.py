@@ -16,7 +16,8 @@ from msgspec import structs
 
 from ctx42d.indexer import wire
 from ctx42d.indexer.bisect import bisect
-from ctx42d.indexer.governor import Governor, Need, NotNow
+from ctx42d.indexer.governor import Governor
+from ctx42d.indexer.need import Need, NotNow
 from ctx42d.indexer.worker_process import WorkerDied
 from ctx42d.indexer.worker_slot import WorkerRefusal, WorkerSettings, WorkerSlot
 from ctx42d.memory.profiles import MB

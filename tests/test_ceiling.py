@@ -17,7 +17,8 @@ from outside import MB, Sampler
 from ctx42d.indexer import wire
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.indexer.embedding import EmbeddingService
-from ctx42d.indexer.governor import Governor, NotNow
+from ctx42d.indexer.governor import Governor
+from ctx42d.indexer.need import NotNow
 from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.sentinel import Sentinel
 from ctx42d.indexer.wire import FileToParse

@@ -20,7 +20,8 @@ from service_kit import NO_DEEP, PROGRAM, Home, service, wait_until
 from ctx42d.daemon import mcp_daemon, mcp_tools
 from ctx42d.daemon.launch import process_alive
 from ctx42d.daemon.mcp_daemon import Daemon
-from ctx42d.daemon.mcp_tools import ToolError, call
+from ctx42d.daemon.mcp_tool import ToolError
+from ctx42d.daemon.mcp_tools import call
 
 # A client's wrapper: starts the server with its own streams, says its process id on stderr, and waits.
 WRAPPER = (

@@ -18,7 +18,8 @@ from ctx42d.daemon import mcp_pages as pages
 from ctx42d.daemon.mcp_answers import schema_of
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.mcp_text import hits_text, status_text
-from ctx42d.daemon.mcp_tools import NO_ROOTS, TOOLS, Answer, ToolError, call
+from ctx42d.daemon.mcp_tool import Answer, ToolError
+from ctx42d.daemon.mcp_tools import NO_ROOTS, TOOLS, call
 
 
 @pytest.fixture(scope="module")

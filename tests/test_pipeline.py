@@ -15,8 +15,9 @@ from lying_worker import liar
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.indexer.chunk_rows import chunk_text
 from ctx42d.indexer.embedding import EmbeddingService
-from ctx42d.indexer.governor import Governor, NotNow
+from ctx42d.indexer.governor import Governor
 from ctx42d.indexer.integrity import check_references
+from ctx42d.indexer.need import NotNow
 from ctx42d.indexer.parser_pool import ParserPool
 from ctx42d.indexer.pipeline import Pipeline, RootView
 from ctx42d.indexer.reconcile import compare

@@ -12,7 +12,8 @@ from lying_worker import liar
 from service_kit import wait_until
 
 from ctx42d.indexer import wire
-from ctx42d.indexer.governor import Governor, Need, NotNow
+from ctx42d.indexer.governor import Governor
+from ctx42d.indexer.need import Need, NotNow
 from ctx42d.indexer.worker_slot import WorkerSettings, WorkerSlot
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.ladder import Admission

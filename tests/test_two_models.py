@@ -11,7 +11,8 @@ from lying_worker import liar
 
 from ctx42d.indexer.deepen import TURN_SECONDS, Deepener
 from ctx42d.indexer.embedding import EmbeddingService
-from ctx42d.indexer.governor import Governor, NotNow
+from ctx42d.indexer.governor import Governor
+from ctx42d.indexer.need import NotNow
 from ctx42d.indexer.question_vectors import question_vectors
 from ctx42d.indexer.vectors import OWN
 from ctx42d.indexer.worker_slot import BrokenBundle, WorkerSettings
