@@ -6,7 +6,9 @@ Asks the running daemon (its roots have to hold both trees) the forty questions 
 tree. They were written from the source distributions of SQLAlchemy 2.1.9 and Django 5.2.19, the answers' files and
 lines checked by reading, before any of them was put to the engine; they hold no code. Those of
 agent_tasks_held_out.jsonl were written likewise, later, about other subjects and with hardly a word of the code, and no
-weight was chosen by one of them alone. Found: one of the first five hits, or of the further places of its file that
+weight was chosen by one of them alone. Since both were looked at, 35 more of agent_tasks_other_trees.jsonl were written
+from httpx, Home Assistant (without its components) and the JDK's java.base, in the mix of words and identifiers that an
+issue or a traceback gives, and committed before one was asked. Found: one of the first five hits, or of the further places of its file that
 are shown with it, has one of the lines of an answer.
 
 Compared with what an agent without an index does: ripgrep for the question's words, and read the files with most of
