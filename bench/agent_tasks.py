@@ -8,8 +8,8 @@ lines checked by reading, before any of them was put to the engine; they hold no
 agent_tasks_held_out.jsonl were written likewise, later, about other subjects and with hardly a word of the code, and no
 weight was chosen by one of them alone. Since both were looked at, 35 more of agent_tasks_other_trees.jsonl were written
 from httpx, Home Assistant (without its components) and the JDK's java.base, in the mix of words and identifiers that an
-issue or a traceback gives, and committed before one was asked. Found: one of the first five hits, or of the further places of its file that
-are shown with it, has one of the lines of an answer.
+issue or a traceback gives, and committed before one was asked. Found: one of the first five hits, or of the further
+places of its file that are shown with it, has one of the lines of an answer.
 
 Compared with what an agent without an index does: ripgrep for the question's words, and read the files with most of
 them whole (by different words, then by matches): the first three, and for comparison the first one alone. Tokens are
