@@ -19,6 +19,7 @@ from ctx42d.indexer.roots import Root
 MOST_HITS = 1000
 MOST_CONTEXT_LINES = 1000
 LAST_MOMENT = 9_000_000_000  # in nanoseconds it fits into 64 bits
+MOST_WAIT = 86_400  # a day in seconds; in milliseconds a minute and a half
 FAILED, TIMED_OUT, BAD_PARAMETERS = -32000, -32001, -32602
 
 
@@ -108,6 +109,13 @@ def moment(method: str, name: str, seconds: float | None) -> float | None:
         allowed = f"0 to {LAST_MOMENT}, in seconds since 1970"
         raise MethodError(f"{method}: {name} is {seconds}, allowed is {allowed}", BAD_PARAMETERS)
     return seconds
+
+
+def seconds(name: str, value: float) -> float:
+    """A time to wait, in seconds or milliseconds. Raises MethodError."""
+    if not 0 <= value <= MOST_WAIT:
+        raise MethodError(f"{name} is {value}, allowed is 0 to {MOST_WAIT}", BAD_PARAMETERS)
+    return value
 
 
 def _known(method: str, what: str, name: str | None, names: Collection[str]) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from ctx42d.daemon.client import ClientError, DaemonClient, DaemonError, NoDaemon, ProtocolError
 from ctx42d.daemon.launch import AnotherDaemon, LaunchError, ensure_running
+from ctx42d.daemon.mcp_shown import Shown
 from ctx42d.daemon.start_turn import POLL_SECONDS
 
 START_SECONDS = 30.0
@@ -27,6 +28,7 @@ class Daemon:
     def __init__(self, socket_path: Path) -> None:
         self._path = socket_path
         self.notes: list[str] = []  # what its version has to say, told once
+        self.shown = Shown()
 
     def ask(
         self, method: str, params: dict[str, Any] | None = None, *, timeout: float = QUICK_SECONDS

@@ -2,7 +2,7 @@
 
 Pages are cut from the list of hits that the daemon gives from its beginning: each page asks for all before it. Covers
 getting enough of them, what fits into the characters asked for, and what is said of a page without any. Leaves the
-shapes to `mcp_answers.py`.
+shapes to `mcp_answers.py`, what earlier pages showed to `mcp_shown.py`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ctx42d.daemon.mcp_inputs import SearchCode
+import msgspec
 
+from ctx42d.daemon.mcp_inputs import Inputs, SearchCode
+
+OF_A_PAGE = {"limit", "offset", "max_chars", "wait_fresh_s"}
 FILTERS = ("root", "language", "path", "kind", "changed_since")
 LEAST_CHARS = 200  # of a hit that is cut: less of it would say nothing
 MOST_ASKED = 1000  # what the daemon gives at most
@@ -52,6 +55,12 @@ def page(
         further, max_chars = _fitting(hit.get("further", ()), max(0, max_chars - len(cut)))
         shown.append({**hit, "text": cut, "truncated": len(cut) < len(text), "further": further})
     return shown, max_chars
+
+
+def question(wanted: Inputs, of: str = "") -> str:
+    """Return what all pages of an answer, or of one of its lists, have in common."""
+    asked = {name: value for name, value in msgspec.structs.asdict(wanted).items() if name not in OF_A_PAGE}
+    return f"{type(wanted).__name__} {of} {asked}"
 
 
 def next_offset(offset: int, shown: int, found: int) -> int | None:

@@ -7,7 +7,7 @@ Covers the list, what each asks the daemon, and the answer as data and as text. 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -85,11 +85,14 @@ def _find_related_code(daemon: Daemon, wanted: inputs.FindRelatedCode) -> dict[s
 
 def _page(
     daemon: Daemon,
-    hits: list[dict[str, Any]],
+    hits: Sequence[Mapping[str, Any]],
     wanted: inputs.SearchCode | inputs.FindRelatedCode,
     found: Mapping[str, Any],
 ) -> dict[str, Any]:
+    question = pages.question(wanted)
+    hits = daemon.shown.first(question, wanted.offset, hits)
     shown, _ = pages.page(hits, wanted.offset, wanted.limit, wanted.max_chars)
+    daemon.shown.note(question, wanted.offset, hits[wanted.offset :][: len(shown)])
     coverage = awaited(found.get("coverage", {}), found.get("deep_enabled", True))
     return {
         "hits": shown,
@@ -114,19 +117,25 @@ def _find_implementations(daemon: Daemon, wanted: inputs.FindImplementations) ->
         **_given(root=_place(daemon, wanted.root), lang=wanted.language),
     }
     found = daemon.ask("symbols", params, timeout=ANSWER_SECONDS)
-    definitions, left = pages.page(found["definitions"], wanted.offset, wanted.limit, wanted.max_chars)
     indexed = found.get("coverage", {}).get("lexical", 1.0)  # names need no vectors
-    mentioned = [answers.only_lines(hit) for hit in found["mentions"]]
-    mentions, _ = pages.page(mentioned, wanted.offset, wanted.limit, left)
-    shown = [*definitions, *mentions]
+    both = {"definitions": found["definitions"], "mentions": [answers.only_lines(hit) for hit in found["mentions"]]}
+    lists = {of: daemon.shown.first(pages.question(wanted, of), wanted.offset, hits) for of, hits in both.items()}
+    definitions, left = pages.page(lists["definitions"], wanted.offset, wanted.limit, wanted.max_chars)
+    mentions, _ = pages.page(lists["mentions"], wanted.offset, wanted.limit, left)
     ends = [
-        pages.next_offset(wanted.offset, len(definitions), len(found["definitions"])),
-        pages.next_offset(wanted.offset, len(mentions), len(found["mentions"])),
+        pages.next_offset(wanted.offset, len(definitions), len(lists["definitions"])),
+        pages.next_offset(wanted.offset, len(mentions), len(lists["mentions"])),
     ]
+    end = min((end for end in ends if end is not None), default=None)
+    room = None if end is None else end - wanted.offset  # one offset for both: the next page begins there in each
+    definitions, mentions = definitions[:room], mentions[:room]
+    for of, page in (("definitions", definitions), ("mentions", mentions)):
+        daemon.shown.note(pages.question(wanted, of), wanted.offset, lists[of][wanted.offset :][: len(page)])
+    shown = [*definitions, *mentions]
     return {
         "definitions": definitions,
         "mentions": mentions,
-        "next_offset": min((end for end in ends if end is not None), default=None),
+        "next_offset": end,
         "partial": indexed < 1,
         "stale": answers.stale_among(shown),
         "notes": [*answers.notes_on(shown, {"lexical": indexed}), *_notes(daemon, shown, wanted)],

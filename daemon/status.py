@@ -65,6 +65,14 @@ class Status:
             "deep": round(done / total, 4) if total else first,
         }
 
+    def reach(self) -> dict[str, Any]:
+        """What every answer from the index says: what of it is searchable, and whether that is going to grow."""
+        return {"coverage": self.coverage(), **self.deep_off()}
+
+    def deep_off(self) -> dict[str, Any]:
+        """What an answer says beside a coverage that is not going to grow."""
+        return {} if self._engine.deep_enabled else {"deep_enabled": False}
+
     def progress(self) -> dict[str, Any]:
         """What `up` draws."""
         engine = self._engine

@@ -189,12 +189,13 @@ class WorkQueue:
         """Everything enqueued so far has a sequence number up to this."""
         return self._seq
 
-    def done_up_to(self, seq: int, root_id: int | None = None) -> bool:
-        """Whether nothing enqueued up to a mark is left, quarantined paths aside."""
+    def done_up_to(self, seq: int, root_id: int | None = None, *, priority: int = 0) -> bool:
+        """Whether nothing enqueued up to a mark, of this priority at least, is left, quarantined paths aside."""
         with self._database.reading() as connection:
             row = connection.execute(
-                "SELECT 1 FROM queue WHERE seq <= ?1 AND quarantined IS NULL AND (?2 IS NULL OR root_id = ?2) LIMIT 1",
-                (seq, root_id),
+                "SELECT 1 FROM queue WHERE seq <= ?1 AND quarantined IS NULL AND (?2 IS NULL OR root_id = ?2)"
+                " AND priority >= ?3 LIMIT 1",
+                (seq, root_id, priority),
             ).fetchone()
         return row is None
 
