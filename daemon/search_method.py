@@ -65,10 +65,11 @@ class SearchMethod:
         return {
             "query": params.query,
             "took_ms": round((time.perf_counter() - began) * 1000, 2),
-            **self._status.reach(),
+            "coverage": self._status.coverage(),
             "tiers": answer.tiers,
             **({"models": models} if len(models) > 1 else {}),
             **({} if answer.relevant else {"relevant": False}),
+            **self._status.deep_off(),
             "hits": [hit_answer(hit, explain=params.explain) for hit in hits],
         }
 
