@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from ctx42d.daemon.cli_connection import COUNT_SECONDS, our_paths
-from ctx42d.daemon.cli_options import Seconds
+from ctx42d.daemon.cli_options import Seconds, Whole
 from ctx42d.daemon.cli_output import emit, emit_json, notice
 from ctx42d.daemon.cli_roots import folders_to_add
 from ctx42d.daemon.cli_words import count, duration, size
@@ -31,8 +31,8 @@ IDLE_SECONDS = 2.0  # until workers leave: memory at rest isn't waited for as lo
 
 @click.command("bench")
 @click.argument("path")
-@click.option("--saves", type=click.IntRange(2, 1000), default=20, show_default=True, help="So many saves.")
-@click.option("--questions", type=click.IntRange(2, 10_000), default=50, show_default=True, help="So many questions.")
+@click.option("--saves", type=Whole(2, 1000), default=20, show_default=True, help="So many saves.")
+@click.option("--questions", type=Whole(2, 10_000), default=50, show_default=True, help="So many questions.")
 @click.option(
     "--rest",
     type=Seconds(0, 3600),

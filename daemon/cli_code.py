@@ -10,6 +10,7 @@ import click
 
 from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
+from ctx42d.daemon.cli_options import Whole
 from ctx42d.daemon.cli_output import emit, emit_json, notice
 from ctx42d.daemon.cli_render import coverage_sentence, hit_lines
 from ctx42d.daemon.oneline import one_line
@@ -17,7 +18,7 @@ from ctx42d.daemon.oneline import one_line
 PATIENCE_SECONDS = 30.0
 _PLACE = re.compile(r"(?P<file>.+?):(?P<first>\d{1,9})(?:-(?P<last>\d{1,9}))?(?::\d*:?)?")
 
-K = click.option("-k", "k", type=click.IntRange(1, 1000), metavar="N", help="At most so many hits.")
+K = click.option("-k", "k", type=Whole(1, 1000), metavar="N", help="At most so many hits.")
 ROOT = click.option("--root", metavar="R", help="Only this root, or the part of it below this folder.")
 JSON = click.option("--json", "as_json", is_flag=True, help="The answer as the daemon gives it.")
 
@@ -76,8 +77,8 @@ def symbols_command(
 
 @click.command("context")
 @click.argument("place", metavar="FILE:LINE")
-@click.option("-B", "--before", type=click.IntRange(0, 5000), metavar="N", help="Lines before it (20).")
-@click.option("-A", "--after", type=click.IntRange(0, 5000), metavar="N", help="Lines after it (20).")
+@click.option("-B", "--before", type=Whole(0, 5000), metavar="N", help="Lines before it (20).")
+@click.option("-A", "--after", type=Whole(0, 5000), metavar="N", help="Lines after it (20).")
 @JSON
 def context_command(place: str, before: int | None, after: int | None, as_json: bool) -> None:
     """Show the lines around a line as they were indexed, and the definition that it lies in."""

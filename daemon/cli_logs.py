@@ -14,6 +14,7 @@ import click
 
 from ctx42d.daemon.cli_connection import our_paths
 from ctx42d.daemon.cli_exit import BadArgument
+from ctx42d.daemon.cli_options import Whole
 from ctx42d.daemon.cli_output import emit, notice
 from ctx42d.daemon.installed import installed
 from ctx42d.daemon.log_lines import ALL, LEVELS, LogLine, Wanted, following, has_journal, last, stamp
@@ -29,7 +30,7 @@ USUAL_LINES = 50
     "-n",
     "--lines",
     "number",
-    type=click.IntRange(0),
+    type=Whole(0),
     metavar="LINES",
     help="The last so many [default: 50, or all --since].",
 )

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from ctx42d.daemon.cli_connection import our_paths
+from ctx42d.daemon.cli_options import Whole
 from ctx42d.daemon.cli_output import emit, notice
 from ctx42d.daemon.mcp_clients import (
     CLIENTS,
@@ -32,7 +33,7 @@ from ctx42d.daemon.oneline import one_line
 
 
 @click.group("mcp", invoke_without_command=True)
-@click.option("--http", "port", type=click.IntRange(0, 65535), metavar="PORT", help="On this port of loopback instead.")
+@click.option("--http", "port", type=Whole(0, 65535), metavar="PORT", help="On this port of loopback instead.")
 @click.pass_context
 def mcp_command(context: click.Context, port: int | None) -> None:
     """Answer a coding agent over MCP, on standard input and output."""

@@ -12,17 +12,42 @@ _AGO = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-class Seconds(click.FloatRange):
-    """A number of seconds within bounds; `nan`, which click lets through every bound, is none."""
+class Whole(click.IntRange):
+    """A whole number within bounds."""
 
-    name = "seconds"
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number. Raises click.BadParameter."""
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r:.60} is no whole number: give {_range(self)}", param, ctx)
+        if not _within(self, number):
+            self.fail(f"{value!s:.60} is out of range: give {_range(self)}", param, ctx)
+        return number
+
+
+class Number(click.FloatRange):
+    """A number within bounds, of which `nan`, which click lets through every bound, is none."""
+
+    of = ""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number. Raises click.BadParameter."""
-        number = float(super().convert(value, param, ctx))
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
         if math.isnan(number):
-            self.fail("nan is no number of seconds", param, ctx)
+            self.fail(f"{value!r:.60} is no number{self.of}: give {_range(self)}", param, ctx)
+        if not _within(self, number):
+            self.fail(f"{value!s:.60} is out of range: give {_range(self)}", param, ctx)
         return number
+
+
+class Seconds(Number):
+    """A number of seconds within bounds."""
+
+    name, of = "seconds", " of seconds"
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg] # generic in click's stubs only
@@ -40,3 +65,11 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # generic in click's st
             return max(0.0, datetime.fromisoformat(value).timestamp())
         except (ValueError, OverflowError, OSError):
             self.fail(f"{value!r:.60} is no time: give 2h, 3d, 2026-11-27 or 2026-11-27T18:30", param, ctx)
+
+
+def _within(bounds: click.IntRange | click.FloatRange, number: float) -> bool:
+    return not ((bounds.min is not None and number < bounds.min) or (bounds.max is not None and number > bounds.max))
+
+
+def _range(bounds: click.IntRange | click.FloatRange) -> str:
+    return f"one from {bounds.min} on" if bounds.max is None else f"one from {bounds.min} to {bounds.max}"

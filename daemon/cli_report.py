@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from ctx42d.daemon.cli_connection import ask, our_daemon, our_paths
+from ctx42d.daemon.cli_options import Number
 from ctx42d.daemon.cli_output import emit
 from ctx42d.daemon.oneline import one_line
 from ctx42d.daemon.report_page import covered_hours, page
@@ -22,7 +23,7 @@ MOST_HOURS = 7 * 24
 
 @click.command("report")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it there.")
-@click.option("--hours", type=click.FloatRange(0.1, MOST_HOURS), default=24.0, show_default=True, metavar="HOURS")
+@click.option("--hours", type=Number(0.1, MOST_HOURS), default=24.0, show_default=True, metavar="HOURS")
 def report_command(output: Path | None, hours: float) -> None:
     """Write a page about the last hours: memory, throughput, queue, slow files, troubles. It needs no network."""
     with our_daemon() as client:

@@ -11,7 +11,7 @@ import click
 
 from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder
 from ctx42d.daemon.cli_exit import BadArgument
-from ctx42d.daemon.cli_options import Moment, Seconds
+from ctx42d.daemon.cli_options import Moment, Seconds, Whole
 from ctx42d.daemon.cli_output import emit, emit_json, notice
 from ctx42d.daemon.cli_render import awaited, coverage_sentence, hit_lines, relevance_sentence
 
@@ -20,20 +20,18 @@ PATIENCE_SECONDS = 30.0  # on top of what the question itself may wait for
 
 @click.command("search")
 @click.argument("text", nargs=-1, required=True)
-@click.option("-k", "k", type=click.IntRange(1, 1000), metavar="N", help="At most so many hits.")
+@click.option("-k", "k", type=Whole(1, 1000), metavar="N", help="At most so many hits.")
 @click.option("--root", metavar="R", help="Only this root, or the part of it below this folder.")
 @click.option("--everywhere", is_flag=True, help="Don't put the hits of the root that you are in first.")
 @click.option("--lang", metavar="L", help="Only this language, such as python.")
 @click.option("--path", "glob", metavar="GLOB", help="Only files whose path matches.")
 @click.option("--kind", metavar="K", help="Only definitions of this kind, such as function, method or class.")
 @click.option("--changed-since", type=Moment(), metavar="WHEN", help="Only files changed since: 2h, 3d, 2026-11-27.")
-@click.option(
-    "-C", "--context", type=click.IntRange(0, 1000), metavar="N", help="Show the lines that matter, and N around."
-)
+@click.option("-C", "--context", type=Whole(0, 1000), metavar="N", help="Show the lines that matter, and N around.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as the daemon gives it.")
 @click.option("--explain", is_flag=True, help="Say what each signal contributed to each hit.")
 @click.option("--wait-fresh", type=Seconds(0, 3600), metavar="S", help="First wait for pending changes.")
-@click.option("--wait-deep", type=click.IntRange(0, 60_000), metavar="MS", help="Wait for the deep tier; 0: never.")
+@click.option("--wait-deep", type=Whole(0, 60_000), metavar="MS", help="Wait for the deep tier; 0: never.")
 def search_command(
     text: tuple[str, ...], root: str | None, glob: str | None, as_json: bool, wait_deep: int | None, **options: Any
 ) -> None:

@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 
 import click
@@ -127,7 +128,8 @@ def status_command(system: bool, user: str | None, as_json: bool) -> int:
         "running": running,
         "state": f"{shown['ActiveState']} ({shown['SubState']})" if shown else None,
         "pid": int(shown.get("MainPID", 0)) or None,
-        "says": shown.get("StatusText") or None,
+        "says": (shown.get("ActiveState") != "inactive" and shown.get("StatusText"))
+        or None,  # systemd keeps last words
         "restarts": int(shown.get("NRestarts", 0)),
         "last_result": shown.get("Result"),
         "memory_mb": _mb(shown.get("MemoryCurrent")),
@@ -159,6 +161,11 @@ def _lines(answer: dict[str, object]) -> list[str]:
             f" slowed down from {answer['memory_high_mb']} on, killed at {answer['memory_max_mb']}"
         )
     return lines
+
+
+def _says(shown: Mapping[str, str]) -> str | None:
+    """What the daemon says of itself: systemd keeps the last words of one that was stopped, too."""
+    return (shown.get("StatusText") or None) if shown.get("ActiveState") != "inactive" else None
 
 
 def _mb(said: str | None) -> int | None:

@@ -33,6 +33,7 @@ def status_command(as_json: bool, memory: bool, watch: bool) -> None:
             from ctx42d.daemon import cli_watch  # rich takes 100 ms to import
 
             cli_watch.watch(lambda: client.call("status"))
+            return
         _show(status, as_json=as_json, memory=memory)
         while watch:
             sys.stdout.flush()

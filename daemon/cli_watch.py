@@ -5,9 +5,15 @@ folders, and the last troubles. `view` is pure: what the daemon said -> somethin
 Colours follow NO_COLOR, as rich does. Where no screen can be drawn `cli_status.py` prints lines instead.
 """
 
+import os
+import select
+import sys
+import termios
 import time
+import tty
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,14 +53,40 @@ class Looks:
 
 
 def watch(ask: Callable[[], Mapping[str, Any]], seconds: float = WATCH_SECONDS) -> None:
-    """Draw what `ask` says, again and again, on a screen of its own, until interrupted or until it fails."""
+    """Draw what `ask` says, again and again, on a screen of its own, until `q`, an interrupt, or until it fails."""
     console, looks = Console(), Looks()
-    with Live(console=console, screen=True, auto_refresh=False) as live:
+    with _single_keys(), Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             status = ask()
             looks.add(status)
             live.update(view(status, looks, console.width, console.height), refresh=True)
-            time.sleep(seconds)
+            if _told_to_leave(seconds):
+                return
+
+
+@contextmanager
+def _single_keys() -> Iterator[None]:
+    """Have the terminal hand on each key at once, and not show it."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
+
+
+def _told_to_leave(seconds: float) -> bool:
+    """Wait, at most until a key is pressed; say whether it was `q`, or whether there is nobody any more."""
+    if not sys.stdin.isatty():
+        time.sleep(seconds)
+        return False
+    if not select.select([sys.stdin], [], [], seconds)[0]:
+        return False
+    keys = os.read(sys.stdin.fileno(), 64)
+    return not keys or b"q" in keys.lower()
 
 
 def view(status: Mapping[str, Any], looks: Looks, columns: int, rows: int) -> RenderableType:
@@ -204,4 +236,4 @@ def _troubles(status: Mapping[str, Any]) -> RenderableType:
         for error in status.get("errors", [])
     ]
     lines = [*notes, *errors][:TROUBLES_SHOWN] or [Text("none", style="dim")]
-    return Panel(Group(*lines), title="troubles", title_align="left", subtitle="Ctrl-C leaves", subtitle_align="right")
+    return Panel(Group(*lines), title="troubles", title_align="left", subtitle="q leaves", subtitle_align="right")

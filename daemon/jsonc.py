@@ -81,15 +81,30 @@ def put(text: str, section: str, name: str, value: object) -> str:
     return _checked(_added(text, inner, name, value), expected)
 
 
-def drop(text: str, section: str, name: str) -> str:
-    """Return the text without member `name` of the object `section`. Raises NotJson."""
+def drop(text: str, section: str, name: str, *, keep_empty: bool = True) -> str:
+    """Return the text without member `name` of the object `section`. Raises NotJson.
+
+    Without `keep_empty` also without a section that holds nothing any more, not even a comment.
+    """
     expected = loads(text)
     if not isinstance(expected.get(section), dict) or name not in expected[section]:
         return text
     del expected[section][name]
     holder = _object(text, _blank(text, 0)).find(section)
     assert holder
-    inner = _object(text, holder.value)
+    without = _checked(_removed(text, _object(text, holder.value), name), expected)
+    if keep_empty or expected[section]:
+        return without
+    top = _object(without, _blank(without, 0))
+    holder = top.find(section)
+    assert holder
+    if without[holder.value + 1 : holder.end - 1].strip():
+        return without
+    del expected[section]
+    return _checked(_removed(without, top, section), expected)
+
+
+def _removed(text: str, inner: Object, name: str) -> str:
     at = next(i for i, member in enumerate(inner.members) if member.name == name)
     member, before = inner.members[at], inner.members[at - 1] if at else None
     last, one_line = at == len(inner.members) - 1, "\n" not in text[inner.start : member.start]
@@ -103,7 +118,7 @@ def drop(text: str, section: str, name: str) -> str:
     tail = text[end:]
     if head.endswith("{") and tail.lstrip().startswith("}"):
         tail = tail.lstrip()
-    return _checked(head + tail, expected)
+    return head + tail
 
 
 def _added(text: str, into: Object, name: str, value: object) -> str:

@@ -8,6 +8,7 @@ user to `cli_mcp.py`.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import shutil
 import stat
@@ -22,6 +23,7 @@ from ctx42d.daemon import jsonc
 from ctx42d.daemon.paths import resolve
 
 NAME = "ctx42d"
+COPY = ".ctx42d-backup"
 OUR_FOLDERS = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 
 
@@ -115,7 +117,8 @@ def change(client: Client, path: Path, entry: Entry | None) -> Change:
     path = Path(os.path.realpath(path))  # a file that is a link stays one: dotfiles are kept in repositories
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else None
-        return Change(path, before, _edited(client, before or "", entry))
+        had = entry is not None or _had_section(client, path)
+        return Change(path, before, _edited(client, before or "", entry, keep_empty=had))
     except (ValueError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise Refused(f"{path} is left as it is: {why}") from None
@@ -175,11 +178,21 @@ def _base(base: str, environ: Mapping[str, str]) -> Path:
     return home if base == "home" else config
 
 
-def _edited(client: Client, text: str, entry: Entry | None) -> str:
+def _had_section(client: Client, path: Path) -> bool:
+    """Whether there was a table of servers before there was our entry in it, as far as the copies tell."""
+    for copy in sorted(path.parent.glob(f"{glob.escape(path.name)}{COPY}*"), key=lambda copy: -copy.stat().st_mtime_ns):
+        with contextlib.suppress(ValueError, OSError):
+            servers = jsonc.loads(copy.read_text(encoding="utf-8")).get(client.section)
+            if not isinstance(servers, dict) or NAME not in servers:
+                return servers is not None
+    return False
+
+
+def _edited(client: Client, text: str, entry: Entry | None, *, keep_empty: bool) -> str:
     if client.name == "codex":
         return _edited_toml(client, text, entry)
     if entry is None:
-        return jsonc.drop(text, client.section, NAME)
+        return jsonc.drop(text, client.section, NAME, keep_empty=keep_empty)
     return jsonc.put(text, client.section, NAME, _server(client, entry))
 
 
@@ -216,7 +229,7 @@ def _server(client: Client, entry: Entry) -> dict[str, Any]:
 def _copied(path: Path) -> Path:
     """Keep a copy under a name of its own, so that none is ever overwritten."""
     number = 1
-    while (copy := path.with_name(f"{path.name}.ctx42d-backup{number}")).exists():
+    while (copy := path.with_name(f"{path.name}{COPY}{number}")).exists():
         number += 1
     shutil.copy2(path, copy)
     return copy

@@ -7,11 +7,13 @@ token, its file and the listening socket. Host and Origin are looked at by the S
 from __future__ import annotations
 
 import hmac
+import logging
 import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -20,6 +22,7 @@ from ctx42d.daemon.paths import make_private
 
 HOST = "127.0.0.1"
 PATH = "/mcp"
+LEAVING_SECONDS = 2  # for a question that is being answered
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Scope]]
 Send = Callable[[Scope], Awaitable[None]]
@@ -73,7 +76,21 @@ def hosts_of(port: int) -> list[str]:
     return [f"{name}:{port}" for name in (HOST, "localhost")]
 
 
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Leave; streams that are cut off by that are no news."""
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        super().handle_exit(sig, frame)
+
+
 def serve(application: Application, listener: socket.socket) -> None:
-    """Answer until SIGINT or SIGTERM. What uvicorn has to say goes to stderr."""
-    config = uvicorn.Config(application, log_level="warning", access_log=False, lifespan="on", ws="none")
-    uvicorn.Server(config).run(sockets=[listener])
+    """Answer until SIGINT or SIGTERM. What uvicorn has to say until then goes to stderr."""
+    config = uvicorn.Config(
+        application,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=LEAVING_SECONDS,
+    )
+    _Server(config).run(sockets=[listener])

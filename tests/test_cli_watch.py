@@ -5,7 +5,9 @@ import pty
 import select
 import signal
 import subprocess
+import termios
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -77,22 +79,38 @@ def test_an_older_daemon_or_one_with_nothing_to_do_can_be_watched() -> None:
 
 
 def test_on_a_terminal_the_view_is_drawn_again_and_again_until_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, code, said = until_left(monkeypatch, lambda program, _: program.send_signal(signal.SIGINT))
+    assert (code, said) == (130, b"interrupted\n")
+    assert "memory 287 of 512 MB" in shown
+    assert shown.rstrip().endswith("\x1b[?1049l\x1b[?25h") or "\x1b[?1049l" in shown, "the screen is given back"
+
+
+def test_q_leaves_the_view_and_the_terminal_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, code, said = until_left(monkeypatch, lambda _, terminal: os.write(terminal, b"xq"))
+    assert (code, said) == (0, b"")
+    assert "\x1b[?1049l" in shown
+    assert "watching" not in shown.rpartition("\x1b[?1049l")[2], "nothing is printed behind it"
+
+
+def until_left(monkeypatch: pytest.MonkeyPatch, leave: Callable[..., object]) -> tuple[str, int, bytes]:
+    """Watch a daemon on a terminal for three looks, then have it end; what was shown, the exit code, and stderr."""
     with private_home(monkeypatch) as home, FakeDaemon(home / "ctx42d.sock", {"status": status(**BUSY)}) as daemon:
         ours, theirs = pty.openpty()
+        before = termios.tcgetattr(theirs)
         environ = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"}
         program = subprocess.Popen(
             [*PROGRAM, "status", "--watch"], stdout=theirs, stdin=theirs, stderr=subprocess.PIPE, env=environ
         )
-        os.close(theirs)
         shown = read_until(ours, lambda: len(daemon.calls) >= 3)
-        program.send_signal(signal.SIGINT)
+        leave(program, ours)
         shown += read_until(ours, lambda: program.poll() is not None)
         assert program.stderr is not None
-        assert (program.wait(30), program.stderr.read()) == (130, b"interrupted\n")
-        program.stderr.close()
+        with program.stderr:
+            said = program.stderr.read()
+        assert termios.tcgetattr(theirs) == before
+        os.close(theirs)
         os.close(ours)
-    assert "memory 287 of 512 MB" in shown
-    assert shown.rstrip().endswith("\x1b[?1049l\x1b[?25h") or "\x1b[?1049l" in shown, "the screen is given back"
+    return shown, program.wait(30), said
 
 
 def test_without_colours_where_they_are_not_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,21 @@ def test_a_file_or_section_that_is_not_there_is_made(text: str) -> None:
     assert loads(put(text, "servers", "ctx42d", VALUE))["servers"] == {"ctx42d": VALUE}
 
 
+@pytest.mark.parametrize(
+    "text", ["{}", '{"a": 1}', '{\n  "a": 1\n}\n', '{\n  "a": {}, // a\n}\n', "// nothing yet\n{}\n"]
+)
+def test_a_section_that_was_made_for_ours_goes_with_it(text: str) -> None:
+    with_ours = put(text, "servers", "ctx42d", VALUE)
+    assert drop(with_ours, "servers", "ctx42d", keep_empty=False) == text
+    assert loads(drop(with_ours, "servers", "ctx42d")) == {**loads(text), "servers": {}}
+
+
+def test_a_section_that_holds_something_else_stays() -> None:
+    for text in (ZED, '{\n  "context_servers": {\n    // mine\n  }\n}\n'):
+        with_ours = put(text, "context_servers", "ctx42d", VALUE)
+        assert drop(with_ours, "context_servers", "ctx42d", keep_empty=False) == text
+
+
 def test_taking_out_what_is_not_there_changes_nothing() -> None:
     assert drop(ZED, "context_servers", "ctx42d") == ZED
     assert drop(ZED, "servers", "ctx42d") == ZED

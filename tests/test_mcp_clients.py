@@ -102,6 +102,24 @@ def test_uninstall_takes_out_our_entry_alone(user: Path, shell: Shell, client: s
     assert "ctx42d" in second.read_text()
 
 
+@pytest.mark.parametrize("client", FILES)
+@pytest.mark.parametrize("had", [True, False])
+def test_uninstall_leaves_an_empty_table_only_where_there_was_one(
+    user: Path, shell: Shell, client: str, had: bool
+) -> None:
+    path, section = user / FILES[client], SECTIONS.get(client, "mcpServers")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if client == "codex":
+        before = f'model = "x"\n\n[{section}]\n' if had else 'model = "x"\n'
+    else:
+        before = f'{{\n  "{section}": {{}},\n  "theme": "dark"\n}}\n' if had else '{\n  "theme": "dark"\n}\n'
+    path.write_text(before)
+    for _ in range(2):
+        shell("mcp", "install", "--client", client, "--yes")
+        shell("mcp", "uninstall", "--client", client, "--yes")
+        assert path.read_text().rstrip() == before.rstrip()
+
+
 @pytest.mark.parametrize("client", PROJECT_FILES)
 def test_project_writes_into_the_current_folder(user: Path, shell: Shell, client: str) -> None:
     assert shell("mcp", "install", "--client", client, "--project", "--yes")[0] == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared._httpx_utils import create_mcp_http_client
 from mcp_kit import HttpServer, agent_tree
-from service_kit import NO_DEEP, Home, service
+from service_kit import LONG_S, NO_DEEP, Home, service
 
 from ctx42d.daemon.mcp_http import token_in
 
@@ -78,6 +79,17 @@ def test_it_listens_on_loopback_only(server: HttpServer) -> None:
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     ours = [line[1] for line in listening if line[1].endswith(f":{server.port:04X}") and line[3] == "0A"]
     assert ours == [f"0100007F:{server.port:04X}"]
+
+
+def test_it_leaves_without_a_word_while_a_client_listens(server: HttpServer, tmp_path: Path) -> None:
+    with service(tmp_path / "h") as home:
+        leaving = HttpServer(home)
+        lines = ["GET /mcp HTTP/1.1", f"Host: 127.0.0.1:{leaving.port}", f"Authorization: Bearer {leaving.token}"]
+        with socket.create_connection(("127.0.0.1", leaving.port)) as stream:
+            stream.sendall("\r\n".join([*lines, "Accept: text/event-stream", "", ""]).encode())
+            assert b"200 OK" in stream.recv(100)
+            leaving.process.send_signal(signal.SIGTERM)
+            assert leaving.process.communicate(timeout=LONG_S) == (b"", b"")
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence(server: HttpServer, tmp_path: Path) -> None:

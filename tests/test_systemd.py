@@ -60,6 +60,7 @@ def test_install_takes_over_from_a_daemon_that_ran_without_it_and_uninstall_leav
     pid = user.pid
     user.ok("down")
     assert user.shown("ActiveState") == "inactive"
+    assert "says" not in user("service", "status").out
     user.ok("up")
     assert user.shown("MainPID") == str(user.pid) != str(pid), "not the service, but a daemon beside it"
     pid = user.pid
