@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder
+from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder, without_folders
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_options import Whole
 from ctx42d.daemon.cli_output import emit, emit_json, notice
-from ctx42d.daemon.cli_render import coverage_sentence, hit_lines
+from ctx42d.daemon.cli_render import NO_FOLDERS, coverage_sentence, hit_lines
 from ctx42d.daemon.oneline import one_line
 
 PATIENCE_SECONDS = 30.0
@@ -71,7 +71,7 @@ def symbols_command(
             notice(f"{kind}:")
             _print([_at_its_line(hit) for hit in answer[kind]])
     if not (answer["definitions"] or answer["mentions"]):
-        notice("Nobody defines or mentions it.")
+        notice(NO_FOLDERS if without_folders() else "Nobody defines or mentions it.")
         _warn_if_partial(answer)
 
 

@@ -50,6 +50,13 @@ def ask(method: str, params: dict[str, Any] | None = None, *, timeout: float = Q
         return client.call(method, params, timeout=timeout)
 
 
+def without_folders() -> bool:
+    """Say whether nothing is found because no folder was ever added."""
+    with contextlib.suppress(ClientError):
+        return not ask("roots_list")["roots"]
+    return False
+
+
 def real_folder(typed: str) -> str:
     """Return the real path of what was typed, every symlink resolved, as roots are known. Raises BadArgument."""
     return os.path.realpath(_typed(typed))
@@ -91,4 +98,6 @@ def from_here(path: str) -> str:
 def _typed(path: str) -> str:
     if not path:  # a variable that isn't set, most likely: the current folder is not what was meant
         raise BadArgument("the path is empty: write . for the current folder")
+    if not os.path.isabs(path) and here() is None:
+        raise BadArgument(f"{path} can't be found from here: the current folder is gone, `cd` into another one")
     return path

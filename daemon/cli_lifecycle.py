@@ -5,6 +5,7 @@ Covers what these commands say and in which order they ask. Processes are `launc
 """
 
 import os
+import signal
 import sys
 
 import click
@@ -61,6 +62,8 @@ def run_command(foreground: bool) -> None:  # noqa: ARG001 - what `run` does any
     """Run the daemon in the foreground, as a service manager does."""
     sys.stdout.flush()
     command = [*launch.service_command(), "--foreground"]
+    # Until it has a handler, a Ctrl-C would be a traceback out of the middle of its imports.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.execv(command[0], command)  # noqa: S606 - this very process becomes the daemon
 
 

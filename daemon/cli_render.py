@@ -15,6 +15,7 @@ from ctx42d.daemon.oneline import one_line
 
 MAX_LINE_CHARS = 160
 DEFAULT_BUNDLE = "default"
+NO_FOLDERS = "No folder is indexed yet: `ctx42d up FOLDER` adds one."
 _COMMENT = re.compile(r"[#/*;%@<!-]|\"\"\"|'''")
 _WORD = re.compile(r"[^\W_]")
 
@@ -142,7 +143,7 @@ def progress_line(progress: Mapping[str, Any], *, deep: bool) -> str:
     """Return where the work is, on one line."""
     if progress["phase"] == "idle":
         return "nothing left to do"
-    if progress["phase"] == "scanning":
+    if progress["phase"] == "scanning" or (progress["phase"] == "indexing" and not progress["files_total"]):
         text = f"scanning: {count(progress['files_total'], 'file')} so far"
     elif deep and progress.get("searchable"):
         eta = progress.get("eta_s")

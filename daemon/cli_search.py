@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder
+from ctx42d.daemon.cli_connection import ask, from_here, here, real_folder, without_folders
 from ctx42d.daemon.cli_exit import BadArgument
 from ctx42d.daemon.cli_options import Moment, Seconds, Whole
 from ctx42d.daemon.cli_output import emit, emit_json, notice
-from ctx42d.daemon.cli_render import awaited, coverage_sentence, hit_lines, relevance_sentence
+from ctx42d.daemon.cli_render import NO_FOLDERS, awaited, coverage_sentence, hit_lines, relevance_sentence
 
 PATIENCE_SECONDS = 30.0  # on top of what the question itself may wait for
 
@@ -61,7 +61,9 @@ def print_hits(params: dict[str, Any], *, as_json: bool = False) -> None:
     if as_json:
         emit_json(answer)
         return
-    if sentence := relevance_sentence(answer):
+    if not answer["hits"] and without_folders():
+        notice(NO_FOLDERS)
+    elif sentence := relevance_sentence(answer):
         notice(sentence)
     elif not answer["hits"]:
         notice("No hits.")

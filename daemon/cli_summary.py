@@ -16,7 +16,7 @@ def summary(status: Mapping[str, Any]) -> str:
     memory = status["memory"]
     parts = [
         _watched(status["roots"]),
-        _deep(status.get("deep", {})),
+        _deep(status.get("deep", {})) if status["roots"] else "",
         f"{memory['used_mb']:.0f} of {memory['limit_mb']:.0f} MB",
     ]
     parts[0] += _freshness(status) if status["roots"] else ""

@@ -17,7 +17,7 @@ from ctx42d.daemon import mcp_answers as answers
 from ctx42d.daemon import mcp_inputs as inputs
 from ctx42d.daemon import mcp_pages as pages
 from ctx42d.daemon import mcp_text as text
-from ctx42d.daemon.cli_render import awaited, relevance_sentence
+from ctx42d.daemon.cli_render import NO_FOLDERS, awaited, relevance_sentence
 from ctx42d.daemon.client import TIMED_OUT, ClientError, DaemonError
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.mcp_places import Ambiguous, absolute, working_folder
@@ -26,7 +26,6 @@ from ctx42d.daemon.since import moment
 from ctx42d.daemon.wrong_parameters import what_is_wrong
 
 ANSWER_SECONDS = 25.0
-NO_ROOTS = "No folder is indexed yet: `ctx42d up FOLDER` adds one."
 
 
 def call(daemon: Daemon, name: str, arguments: Mapping[str, Any]) -> Answer:
@@ -170,7 +169,7 @@ def _index_status(daemon: Daemon, wanted: inputs.IndexStatus) -> dict[str, Any]:
             share < 1 for root in shown for share in awaited(root["coverage"], status["deep"]["enabled"]).values()
         ),
         "path": of,
-        "notes": [*notes, *daemon.notes, *([] if status["roots"] else [NO_ROOTS])],
+        "notes": [*notes, *daemon.notes, *([] if status["roots"] else [NO_FOLDERS])],
     }
 
 
@@ -197,7 +196,7 @@ def _wait(daemon: Daemon, path: str, seconds: float) -> str | None:
 def _notes(daemon: Daemon, found: list[Any], wanted: Any) -> list[str]:
     if found:
         return daemon.notes
-    hint = pages.why_empty(wanted) if roots(daemon) else NO_ROOTS
+    hint = pages.why_empty(wanted) if roots(daemon) else NO_FOLDERS
     return [*daemon.notes, *filter(None, [hint])]
 
 

@@ -75,6 +75,7 @@ class StopRequest:
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `ctx42d run` keeps it off until here
 
     def ask(self) -> None:
         """Ask for the end; asking again changes nothing."""

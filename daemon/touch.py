@@ -41,8 +41,8 @@ def _touch(engine: Engine, path: bytes) -> str | None:
         return "it is a folder: `ctx42d reindex` takes folders"
     if reason := engine.live_roots.new_selector_of(root).why_not(relpath):
         return reason
-    if not os.path.lexists(path) and not engine.store.known(root.root_id, relpath):
-        return "there is nothing at this path"
+    if not os.path.lexists(path) and (root.note or not engine.store.known(root.root_id, relpath)):
+        return root.note or "there is nothing at this path"
     with engine.store.transaction():
         engine.queue.enqueue(root.root_id, [relpath], priority=TOUCHED)
         engine.store.want(root.root_id, relpath)

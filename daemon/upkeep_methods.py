@@ -51,7 +51,10 @@ class UpkeepMethods:
     def reindex(self, params: PathParams) -> dict[str, Any]:
         """Queue a file or folder, whatever is known of it. Raises MethodError where there is nothing to index."""
         path = real_path(params.path)
-        queued = sum(self._index_again(root, _below(root, path)) for root in self._roots_at(path))
+        roots = self._roots_at(path)
+        if away := [root.note for root in roots if root.note and not os.path.isdir(root.path)]:
+            raise MethodError(f"reindex: {away[0]}")
+        queued = sum(self._index_again(root, _below(root, path)) for root in roots)
         if not queued and (reason := left_out(self._engine, path)):
             raise MethodError(f"reindex: nothing of {os.fsdecode(path)} can be indexed: {reason}")
         self._engine.wake_scan()

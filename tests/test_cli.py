@@ -212,6 +212,24 @@ def test_status_shows_no_share_of_a_deep_tier_that_is_switched_off(shell, daemon
         assert any("deep 0 %" in line for line in lines if line.startswith("root")) is enabled
 
 
+@pytest.mark.parametrize(("arguments", "method"), [(["search", "x"], "search"), (["symbols", "x"], "symbols")])
+def test_where_no_folder_was_added_that_is_why_nothing_is_found(shell, daemon, arguments, method):
+    daemon.script |= {method: answer(relevant=False, definitions=[], mentions=[]), "roots_list": {"roots": []}}
+    assert shell(*arguments) == (0, "", "No folder is indexed yet: `ctx42d up FOLDER` adds one.\n")
+    daemon.script["roots_list"] = {"roots": [root("/tree")]}
+    assert "No folder" not in shell(*arguments)[2]
+
+
+def test_from_a_folder_that_is_gone_a_path_is_refused_in_a_sentence(shell, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for arguments in (["why", "a.py"], ["up", "."], ["search", "x", "--root", "sub"], ["related", "a.py:1"]):
+        code, out, err = shell(*arguments)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert "can't be found from here: the current folder is gone, `cd` into another one" in err
+
+
 @pytest.mark.parametrize("said", [{}, {"deep_enabled": False}])
 def test_the_list_of_folders_shows_no_share_of_a_deep_tier_that_is_switched_off(shell, daemon, said):
     folder = root("/tree", coverage={"lexical": 1.0, "static": 1.0, "deep": 0.0})

@@ -11,6 +11,7 @@ from cli_kit import PROGRAM, progress, root, status
 from fake_daemon import FakeDaemon
 
 from ctx42d.daemon.cli_progress import Headway, Lines, Outcome, outcome
+from ctx42d.daemon.cli_render import progress_line
 
 
 def test_the_wait_is_over_when_the_goal_is_reached_or_nothing_more_is_to_be_expected():
@@ -77,3 +78,9 @@ def test_status_watch_goes_on_until_interrupted(home):
             assert [json.loads(watch.stdout.readline())["state"] for _ in range(2)] == ["idle", "idle"]
             watch.send_signal(signal.SIGINT)
             assert (watch.stderr.read(), watch.wait(20)) == ("interrupted\n", 130)
+
+
+def test_before_the_first_file_is_known_it_is_scanning() -> None:
+    early = progress(phase="indexing", searchable=False, files_done=0, files_total=0)
+    assert progress_line(early, deep=False) == "scanning: 0 files so far"
+    assert progress_line({**early, "files_total": 5}, deep=False) == "indexing: 0 of 5 files"

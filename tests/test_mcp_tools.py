@@ -15,11 +15,12 @@ from mcp_kit import agent_tree
 from service_kit import NO_DEEP, Home, service, write
 
 from ctx42d.daemon import mcp_pages as pages
+from ctx42d.daemon.cli_render import NO_FOLDERS
 from ctx42d.daemon.mcp_answers import schema_of
 from ctx42d.daemon.mcp_daemon import Daemon
 from ctx42d.daemon.mcp_text import hits_text, status_text
 from ctx42d.daemon.mcp_tool import Answer, ToolError
-from ctx42d.daemon.mcp_tools import NO_ROOTS, TOOLS, call
+from ctx42d.daemon.mcp_tools import TOOLS, call
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +140,7 @@ def test_wait_fresh_s_is_handed_on(tmp_path: Path) -> None:
         answer = call(Daemon(fake.path), "search_code", {"query": "x", "wait_fresh_s": 0}).data
         assert fake.asked("search")["wait_fresh_s"] == 0
     assert answer["partial"] is True
-    assert answer["notes"] == ["Not everything is searchable yet: lexical 50 %.", NO_ROOTS]
+    assert answer["notes"] == ["Not everything is searchable yet: lexical 50 %.", NO_FOLDERS]
 
 
 def test_names_and_related_code_of_an_index_that_is_not_complete_are_called_partial(tmp_path: Path) -> None:

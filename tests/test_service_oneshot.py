@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from pathlib import Path
 
 from service_kit import NO_DEEP, Home, module, service, tree, wait_until, write
 
@@ -76,6 +77,17 @@ def test_run_in_the_foreground_ends_with_0_on_sigterm_and_removes_its_socket(tmp
         assert lines[-1].endswith("service: stopped")
         assert not any("Traceback" in line for line in lines)
         assert home.log == ""
+
+
+def test_run_that_is_interrupted_before_it_is_there_leaves_without_a_word(tmp_path):
+    with service(tmp_path / "home", NO_DEEP) as home:
+        running = home.begin("run", stderr=subprocess.PIPE)
+        command = Path(f"/proc/{running.pid}/cmdline")
+        wait_until(lambda: b"ctx42d.daemon.service" in command.read_bytes())
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+        assert running.returncode == 0
+        assert b"Traceback" not in said
 
 
 def test_down_finishes_what_is_in_hand_and_the_next_start_does_the_rest(tmp_path):

@@ -198,6 +198,20 @@ def test_a_root_that_goes_away_is_reported_and_keeps_its_rows_until_it_is_back(f
     shutil.rmtree(folder)
 
 
+def test_nothing_is_queued_of_a_root_that_is_away_and_that_is_said(fresh, tmp_path):
+    folder = tmp_path / "src"
+    write(folder / "one.py", module("hygrometer"))
+    fresh.ok("up", folder)
+    folder.rename(tmp_path / "away")
+    wait_until(lambda: fresh.ask("roots_list")["roots"][0]["note"])
+    for said in (fresh("reindex", folder), fresh("touch", folder / "one.py")):
+        assert (said.code, said.out) == (1, "")
+        assert f"{folder} is missing; what was indexed is kept until it is back or removed" in said.err
+    (tmp_path / "away").rename(folder)
+    assert fresh("reindex", folder).out == "queued 1 file\n"
+    fresh.sync()
+
+
 def test_a_root_whose_place_a_link_took_is_removed_by_its_own_name(fresh, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     for folder in (one, two):

@@ -37,6 +37,10 @@ def said(**changes: Any) -> str:
         ),
         ({"roots": []}, "nothing to watch yet, add a folder with `ctx42d up FOLDER`"),
         (
+            {"roots": [], "deep": {"done": 0, "total": 9, "eta_s": None}},
+            "nothing to watch yet, add a folder with `ctx42d up FOLDER`",
+        ),
+        (
             {"deep": {"done": 43, "total": 100, "eta_s": 361.0}},
             "watching 3 folders, 12,304 files, all fresh; deep tier 43 %, about 6 min",
         ),
