@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ctx42d.daemon.config_ranges import ORDERED, RANGES, Anything, did_you_mean, type_refusal
+from ctx42d.daemon.config_ranges import ORDERED, PROFILE_RATIOS, RANGES, Anything, did_you_mean, type_refusal
 
 DEFAULTS_FILE = Path(__file__).with_name("default_config.toml")
 ENVIRONMENT = {
@@ -187,11 +187,14 @@ def _from_environment(environ: Mapping[str, str], defaults: Mapping[str, Any]) -
 
 
 def _check_order(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    profile = values["memory.profile"]
+    meant = {**values, **{key: ratio for key, ratio in PROFILE_RATIOS[profile].items() if not values[key]}}
     for lower, upper, apart in ORDERED:
-        equal = values[lower] == values[upper]
-        if values[upper] != 0 and (values[lower] > values[upper] or (apart and equal)):
-            where = next((o for o in (origins[upper], origins[lower]) if o != FROM_DEFAULT), FROM_DEFAULT)
+        equal = meant[lower] == meant[upper]
+        if meant[lower] > meant[upper] or (apart and equal):
+            where = next((origins[key] for key in (upper, lower) if origins[key] != FROM_DEFAULT), FROM_DEFAULT)
+            of_profile = "" if meant[upper] == values[upper] else f" (from the profile {profile})"
             raise ConfigError(
-                f"{where}: `{lower}` is {values[lower]}, which is {'not below' if equal else 'above'} `{upper}`, "
-                f"which is {values[upper]}: lower the first or raise the second"
+                f"{where}: `{lower}` is {meant[lower]}, which is {'not below' if equal else 'above'} `{upper}`, "
+                f"which is {meant[upper]}{of_profile}: lower the first or raise the second"
             )

@@ -10,7 +10,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from ctx42d.daemon.config import ConfigError, fitting, known, load, parse
+from ctx42d.daemon.config import ENVIRONMENT, ConfigError, fitting, known, load, parse
+from ctx42d.daemon.config_ranges import RANGES
 from ctx42d.daemon.paths import make_private
 
 
@@ -69,7 +70,11 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _check(new: Path, path: Path) -> None:
+    name = ENVIRONMENT["memory.profile"]
+    profile = os.environ.get(name, "").strip()
     try:
         load(new, {})
+        if RANGES["memory.profile"].refusal(profile) is None:  # the one that a start from here obeys
+            load(new, {name: profile})
     except ConfigError as error:
         raise ConfigError(str(error).replace(str(new), str(path))) from None

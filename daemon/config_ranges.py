@@ -70,6 +70,7 @@ RANGES: dict[str, Allowed] = {
     "memory.sample_interval_ms": Between(1, 5000),
     "memory.history_samples": Between(2, 100_000),
     "memory.history_interval_seconds": Between(0.01, 3600),
+    "memory.calm_seconds": Between(0, 600),
     "memory.pressure_wait_seconds": Between(0, 600),
     "memory.available_floor_mb": Between(1, 1_048_576, "a twentieth of the machine, at most 512"),
     "memory.stall_percent": Between(1, 100),
@@ -116,8 +117,15 @@ RANGES: dict[str, Allowed] = {
     "log.keep": Between(0, 100),
 }
 
-# The first of each pair is never above the second (True: nor equal to it); a pair holding a 0 that stands for something
-# else isn't compared.
+# What a ratio of 0 stands for, by profile; those of memory/profiles.py (a test compares them).
+PROFILE_RATIOS: dict[str, dict[str, float]] = {
+    "auto": {"memory.warning_ratio": 0.70, "memory.critical_ratio": 0.85},
+    "conservative": {"memory.warning_ratio": 0.60, "memory.critical_ratio": 0.80},
+    "aggressive": {"memory.warning_ratio": 0.70, "memory.critical_ratio": 0.85},
+    "development": {"memory.warning_ratio": 0.60, "memory.critical_ratio": 0.80},
+}
+
+# The first of each pair is never above the second (True: nor equal to it).
 ORDERED: tuple[tuple[str, str, bool], ...] = (
     ("memory.warning_ratio", "memory.critical_ratio", True),
     ("watch.quiet_ms", "watch.max_delay_ms", False),

@@ -20,6 +20,7 @@ import fcntl
 import logging
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -102,6 +103,15 @@ class StopRequest:
             os.write(self._write, what)
 
 
+def keep_memory_apart() -> None:
+    """Start processes by fork rather than vfork, by Python's own switch (its docs: "Disable use of vfork()").
+
+    A child of vfork is in our memory until it has become its program, and whoever looks from outside counts us twice
+    meanwhile. A fork takes 5 ms instead of 0.2 with 90 MB (2 cores, 2026-11).
+    """
+    subprocess._USE_VFORK = False  # type: ignore[misc]  # documented to be set
+
+
 def main() -> int:
     """Run until told to stop; return the exit code."""
     options = argparse.ArgumentParser(prog="ctx42d run")
@@ -112,6 +122,7 @@ def main() -> int:
     options.add_argument("--make-folders", action="store_true", help="make the folders that a daemon needs, and end")
     arguments = options.parse_args()
     paths = resolve(os.environ)
+    keep_memory_apart()
     os.umask(0o077)  # the index holds what the sources hold: nobody else reads it, whatever folder it lies in
     try:
         config = load(arguments.check_config or paths.config_file)

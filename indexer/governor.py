@@ -22,7 +22,6 @@ from ctx42d.indexer.sentinel import Sentinel
 from ctx42d.indexer.spare import Spare
 from ctx42d.indexer.worker_process import WorkerDied
 from ctx42d.indexer.worker_slot import WorkerRefusal, WorkerSettings, WorkerSlot
-from ctx42d.memory.gauge import limit_growth_of
 from ctx42d.memory.ladder import Admission
 from ctx42d.memory.levels import Level
 from ctx42d.memory.manager import MemoryManager
@@ -88,6 +87,8 @@ class Governor:
                     raise NotNow("the service is stopping") from death
                 raise
             except WorkerRefusal:
+                if need.items == 1 and self._spare.was_short(pid):
+                    raise NotNow(f"no room in memory: {self.memory.recent_pressure().reason}") from None
                 # Alone and still refused: before it is blamed, a worker that holds nothing of earlier batches tries.
                 if fresh_tried or need.items > 1 or not worked:
                     raise
@@ -161,6 +162,7 @@ class Governor:
     def gone(self, pid: int, death: str = "") -> None:
         """Count a worker no more, and tell of its death."""
         self.memory.untrack(pid)
+        self._spare.forget(pid)
         if death:
             self._say(f"{death}; another one is started when it is needed")
         self._notify()
@@ -168,12 +170,11 @@ class Governor:
     @contextmanager
     def in_hand(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> Iterator[None]:
         """Watch, and limit, a worker while it has a request."""
-        kept_bytes, alone = self._spare.kept_beside(slot), len(self._places) == 1
         if not self.memory.is_loaded(pid):
-            needs_bytes, kept_bytes = needs_bytes + self.memory.new_worker_bytes(slot.kind), 0
+            needs_bytes += self.memory.new_worker_bytes(slot.kind)
         with self._sentinel.watching():
             try:
-                limit_growth_of(pid, self._spare.growth_bytes(pid, needs_bytes, kept_bytes=kept_bytes, alone=alone))
+                self._spare.taken_in_hand(pid, needs_bytes, alone=len(self._places) == 1)
                 yield
             finally:
                 self._spare.returned(pid)
@@ -212,7 +213,9 @@ class Governor:
             pid = slot.pid
             if decision is not Admission.ADMIT or pid:
                 return decision, (pid or 0) if decision is Admission.ADMIT else 0
-            self._spare.keep(slot, self.memory.new_worker_bytes(slot.kind) + need.peak_bytes)
+            # Those at work may have taken more since that look: they can't any more once it is kept.
+            if not self._spare.keep(slot, self.memory.new_worker_bytes(slot.kind) + need.peak_bytes):
+                return Admission.WAIT, 0
         try:
             pid = slot.ensure()
             decision = self._decide(slot, need, urgent=urgent)  # seen, and set aside, before it is kept no more

@@ -8,14 +8,16 @@ batch. Leaves looking at memory to `lookout.py`, admission itself to `ladder.py`
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection, Mapping
 
+from ctx42d.memory.allowance import Allowances, allowances
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.ladder import Admission
 from ctx42d.memory.levels import batch_share
 from ctx42d.memory.lookout import Lookout
 from ctx42d.memory.predictor import Predictor
 from ctx42d.memory.predictors import Predictors
-from ctx42d.memory.probe import Probe, Reading
+from ctx42d.memory.probe import Extent, Probe, Reading
 from ctx42d.memory.workers import Workers
 
 LONGEST_BUCKET = 256
@@ -114,9 +116,9 @@ class Batches:
 
     def worker_ready(self, pid: int) -> None:
         """Note what a worker holds that has loaded all it needs and done nothing yet: its first floor."""
-        held = self._probe.process_bytes(pid)
+        held, extent = self._probe.process_bytes(pid), self._probe.extent(pid)
         with self._changed:
-            self._workers.loaded(pid, held)
+            self._workers.loaded(pid, held, extent.idle_bytes if extent else None)
 
     def batch_done(self, pid: int, count: int, length: int, peak_delta_bytes: int) -> None:
         """Learn from a batch: what it needed at its peak above what the worker held before it (`gauge.py`)."""
@@ -165,15 +167,34 @@ class Batches:
         with self._changed:
             return self._workers.fresh_bytes(role)
 
-    def growth_limit_bytes(self, pid: int) -> int:
-        """Return how much a worker may grow before the ceiling's last 5 %, for `gauge.limit_growth_of`.
-
-        From what `admit` saw just now, or a look at most a second old.
-        """
-        reading = self._lookout.newest()
+    def set_aside(self, pid: int, need_bytes: int) -> None:
+        """Set aside what a request needs that is in hand, unless `admit` has done so."""
+        held = next((use.used_bytes for use in self._lookout.by_now().processes if use.pid == pid), 0)
         with self._changed:
-            pending = self._workers.pending_bytes(reading, but=pid)
-        return max(0, self.config.kill_bytes - reading.used_bytes - pending)
+            self._workers.set_aside(pid, held + need_bytes)
+
+    def allowances(
+        self, extents: Mapping[int, Extent], in_hand: Collection[int], *, kept: Mapping[int, int], all_of_it: bool
+    ) -> Allowances:
+        """Return how much each worker that is at work may grow before the ceiling's last 5 %.
+
+        `extents`: of the workers, looked at before; `kept`: by worker, the most that one which just starts is to hold
+        (by 0: those together that aren't there yet); `all_of_it`: nobody else can come.
+        """
+        reading = self._lookout.by_now()
+        with self._changed:
+            claims = self._workers.claims(reading, extents, kept, in_hand)
+        unseen = sum(most for pid, most in kept.items() if pid not in claims)
+        return allowances(self.config.kill_bytes - reading.used_bytes - unseen, claims, all_of_it=all_of_it)
+
+    def workers(self) -> tuple[int, ...]:
+        """Return the processes that are tracked."""
+        with self._changed:
+            return tuple(self._workers.roles())
+
+    def extent(self, pid: int) -> Extent | None:
+        """Return how large a worker is; None where that isn't known."""
+        return self._probe.extent(pid)
 
     def _admit(self, reading: Reading, peak: int, smallest: int, pid: int | None, kept_bytes: int) -> Admission:
         with self._changed:

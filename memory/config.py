@@ -48,6 +48,7 @@ _NUMBERS: dict[str, tuple[float, float]] = {
     "gc_interval_seconds": (0.1, 3600),
     "emergency_gc_interval_seconds": (0.05, 3600),
     "history_interval_seconds": (0.01, 3600),
+    "calm_seconds": (0, 600),
     "pressure_wait_seconds": (0, 600),
     "stall_percent": (1, 100),
 }
@@ -74,6 +75,7 @@ class MemoryConfig:
     sample_interval_ms: int
     history_samples: int
     history_interval_seconds: float
+    calm_seconds: float
     pressure_wait_seconds: float
     available_floor_mb: int
     stall_percent: float
@@ -93,6 +95,7 @@ class MemoryConfig:
         sample_interval_ms: int = 50,
         history_samples: int = 720,
         history_interval_seconds: float = 5.0,
+        calm_seconds: float = 15.0,
         pressure_wait_seconds: float = 10.0,
         available_floor_mb: int | None = None,
         stall_percent: float = 20.0,
@@ -118,6 +121,7 @@ class MemoryConfig:
             "sample_interval_ms": sample_interval_ms,
             "history_samples": history_samples,
             "history_interval_seconds": history_interval_seconds,
+            "calm_seconds": calm_seconds,
             "pressure_wait_seconds": pressure_wait_seconds,
             "available_floor_mb": _or(available_floor_mb, _floor_mb(limits)),
             "stall_percent": stall_percent,

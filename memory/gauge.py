@@ -46,12 +46,16 @@ def limit_growth_of(pid: int, growth_bytes: int) -> bool:
     if growth_bytes < 0:
         raise ValueError(f"growth_bytes is {growth_bytes}, allowed is 0 or more")
     used = _field(Path(f"/proc/{pid}/status"), "VmData")
-    if used is None or sys.platform != "linux":
+    return used is not None and limit_data_of(pid, used + growth_bytes)
+
+
+def limit_data_of(pid: int, data_bytes: int) -> bool:
+    """Limit what a process may allocate, with what it has; allowed below what it has. False: as `limit_growth_of`."""
+    if sys.platform != "linux":
         return False
     with contextlib.suppress(ProcessLookupError, PermissionError):
         _, hard = resource.prlimit(pid, resource.RLIMIT_DATA)
-        wanted = used + growth_bytes
-        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        soft = data_bytes if hard == resource.RLIM_INFINITY else min(data_bytes, hard)
         resource.prlimit(pid, resource.RLIMIT_DATA, (soft, hard))
         return True
     return False

@@ -54,6 +54,16 @@ def next_level(current: Level, ratio: float, marks: Marks) -> Level:
     return max(level, reached)
 
 
+def settled_level(level: Level, reached: Level, calm_seconds: float, calm_wanted_seconds: float) -> Level:
+    """Return the level once time is counted in, too: normal comes only when usage has been low enough for a while.
+
+    `calm_seconds`: for how long. Batches that come and go, and garbage that is collected, would end elevated and begin
+    it again every few seconds.
+    """
+    waits = level > reached is Level.NORMAL and calm_seconds < calm_wanted_seconds
+    return Level.ELEVATED if waits else reached
+
+
 def batch_share(level: Level) -> float:
     """Return the share of the profile's batch size that a level leaves: all, half, a quarter, one text."""
     return (1.0, 0.5, 0.25, 0.0)[level]

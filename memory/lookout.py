@@ -46,9 +46,9 @@ class Lookout:
         self._config, self._probe, self._workers, self._changed = config, probe, workers, changed
         self._clock, self._whole_tree, self._on_transition = clock, whole_tree, on_transition
         self._level, self._outside = Level.NORMAL, False
+        self._restless_at = clock()  # when usage was last too high for elevated to end
         self._last: tuple[Reading, Pressure] | None = None
-        self._bound: Reading | None = None
-        self._outdated = False
+        self._changes = self._changes_seen = 0  # of the processes that count; the last look saw those up to there
         self._outside_at = -math.inf  # when the rest of the machine was last looked at
         self._quick_looks = 0
         self._gc_at, self._gc_young = clock(), young_collections()
@@ -56,7 +56,8 @@ class Lookout:
     def look(self) -> tuple[Reading, Pressure]:
         """Look at everything."""
         tree = self.own_pid if self._whole_tree else None
-        return self._judge(self._probe.read(self._roles(), descendants_of=tree))
+        roles, changes = self._roles()
+        return self._judge(self._probe.read(roles, descendants_of=tree), changes)
 
     def quick_look(self) -> Pressure | None:
         """Look at the processes only, and only if their resident sizes say that it could matter; else None."""
@@ -64,18 +65,18 @@ class Lookout:
             self._quick_looks += 1
             exact = self._quick_looks % EXACT_EVERY == 0
         mark = 0 if exact else int(self._config.ceiling_bytes * self._config.marks.ends_below(Level.ELEVATED))
-        reading = self._probe.processes_below(self._roles(), mark)
+        roles, changes = self._roles()
+        reading = self._probe.processes_below(roles, mark)
         if reading is None:
             return None
         if reading.taken_at_seconds - self._outside_at > RECENT_SECONDS:  # while work goes on nobody else may look
             reading = replace(reading, outside=self._probe.outside())
-        return self._judge(reading)[1]
+        return self._judge(reading, changes)[1]
 
     def recent(self) -> tuple[Reading, Pressure]:
         """Return the last look if it is at most a second old and of the same processes, else look."""
         with self._changed:
-            last = self._last
-            outdated = self._outdated
+            last, outdated = self._last, self._outdated
         if last and not outdated and self._clock() - last[0].taken_at_seconds <= RECENT_SECONDS:
             return last
         return self.look()
@@ -96,42 +97,54 @@ class Lookout:
             if resident is None:
                 return None
             uses.append(replace(seen, used_bytes=max(resident, seen.used_bytes)))
-        bound = Reading(self._clock(), tuple(uses), last[0].outside)
-        with self._changed:
-            self._bound = bound
-        return bound
+        return Reading(self._clock(), tuple(uses), last[0].outside)
 
-    def newest(self) -> Reading:
-        """Return the last bound or the last look, whichever is younger; look if neither is recent."""
-        reading = self.recent()[0]
-        with self._changed:
-            bound = self._bound
-        return bound if bound and bound.taken_at_seconds >= reading.taken_at_seconds else reading
+    def by_now(self) -> Reading:
+        """Return what the processes hold at most now: as at the last look, and what has become resident since.
+
+        Looks where none is recent. All shares of a page that several of them hold add up to at most one page, so what
+        they hold together never grows by more than what becomes resident.
+        """
+        last = self.recent()[0]
+        uses = []
+        for seen in last.processes:
+            resident = self._probe.resident_bytes(seen.pid)
+            if resident is None or seen.resident_bytes is None:
+                return self.look()[0]
+            uses.append(replace(seen, used_bytes=seen.used_bytes + max(0, resident - seen.resident_bytes)))
+        return Reading(self._clock(), tuple(uses), last.outside)
 
     def outdate(self) -> None:
-        """Note that other processes count from now on: the last look, however young, isn't recent."""
+        """Note that other processes count from now on: no look that began before is recent, however young."""
         with self._changed:
-            self._outdated, self._bound = True, None
+            self._changes += 1
 
     def collected(self) -> None:
         """Note that garbage was collected just now."""
         with self._changed:
             self._gc_at, self._gc_young = self._clock(), young_collections()
 
-    def _roles(self) -> dict[int, str]:
-        with self._changed:
-            return {self.own_pid: self.own_role, **self._workers.roles()}
+    @property
+    def _outdated(self) -> bool:
+        return self._changes != self._changes_seen
 
-    def _judge(self, reading: Reading) -> tuple[Reading, Pressure]:
+    def _roles(self) -> tuple[dict[int, str], int]:
+        """The processes to look at, and how often they have changed."""
+        with self._changed:
+            return {self.own_pid: self.own_role, **self._workers.roles()}, self._changes
+
+    def _judge(self, reading: Reading, changes: int) -> tuple[Reading, Pressure]:
         with self._changed:
             if reading.outside != Outside():
                 self._outside_at = reading.taken_at_seconds
             elif self._last:  # only the processes were looked at
                 reading = replace(reading, outside=self._last[0].outside)
+            if reading.used_bytes >= self._config.ceiling_bytes * self._config.marks.ends_below(Level.ELEVATED):
+                self._restless_at = reading.taken_at_seconds
             pressure = judge(reading, self._before(reading), self._config)
             sentences = self._transitions(pressure, reading)
             self._level, self._outside, self._last = pressure.level, pressure.outside, (reading, pressure)
-            self._outdated = False
+            self._changes_seen = changes
             self.history.add(reading.taken_at_seconds, reading.used_bytes, reading.of_role(self.own_role))
             if not pressure.should_pause:
                 self._changed.notify_all()
@@ -144,6 +157,7 @@ class Lookout:
         garbage = young_collections() - self._gc_young >= GARBAGE_AFTER
         return Before(
             level=self._level,
+            calm_seconds=reading.taken_at_seconds - self._restless_at,
             outside=self._outside,
             gc_due=since >= self._config.gc_interval_seconds and garbage,
             gc_rested=since >= self._config.emergency_gc_interval_seconds,
@@ -154,7 +168,7 @@ class Lookout:
     def _transitions(self, pressure: Pressure, reading: Reading) -> list[str]:
         sentences = []
         if pressure.level != self._level:
-            sentences.append(level_sentence(pressure, reading, self._config.marks, self.own_role))
+            sentences.append(level_sentence(pressure, reading, self._config, self.own_role))
         if pressure.outside != self._outside:
             sentences.append(outside_sentence(pressure.outside, reading.outside, self._config.outside_marks))
         return sentences

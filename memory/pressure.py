@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ctx42d.memory.config import MemoryConfig
-from ctx42d.memory.levels import Level, Marks, OutsideMarks, next_level, outside_brake
+from ctx42d.memory.levels import Level, OutsideMarks, next_level, outside_brake, settled_level
 from ctx42d.memory.probe import Outside, Reading
 from ctx42d.memory.profiles import MB
 
@@ -42,6 +42,7 @@ class Before:
     """What `judge` has to know besides the reading."""
 
     level: Level
+    calm_seconds: float  # since when usage has been so low that elevated could end
     outside: bool
     gc_due: bool  # the interval of the profile is over, and there may be garbage
     gc_rested: bool  # the last collection is long enough ago for one under pressure
@@ -53,7 +54,8 @@ def judge(reading: Reading, before: Before, config: MemoryConfig) -> Pressure:
     """Return what a reading means. `should_kill` goes by it alone, levels and pauses also by what was before."""
     used, limit_bytes = reading.used_bytes, config.ceiling_bytes
     ratio = used / limit_bytes
-    level = next_level(before.level, ratio, config.marks)
+    reached = next_level(before.level, ratio, config.marks)
+    level = settled_level(before.level, reached, before.calm_seconds, config.calm_seconds)
     seen = reading.outside
     outside = outside_brake(before.outside, left_bytes(seen), seen.stall_percent, config.outside_marks)
     workers = [process for process in reading.processes if process.role != before.own_role and process.used_bytes]
@@ -98,7 +100,7 @@ def outside_words(outside: Outside) -> str:
     return ", ".join(words) or "the rest of the machine is short of memory"
 
 
-def level_sentence(pressure: Pressure, reading: Reading, marks: Marks, own_role: str) -> str:
+def level_sentence(pressure: Pressure, reading: Reading, config: MemoryConfig, own_role: str) -> str:
     """Return the line logged when the level changes."""
     held: Counter[str] = Counter()
     for process in reading.processes:
@@ -109,8 +111,10 @@ def level_sentence(pressure: Pressure, reading: Reading, marks: Marks, own_role:
     sentence = f"memory {pressure.level}: " + ", ".join(parts)
     if pressure.level == Level.NORMAL:
         return sentence
-    below = marks.ends_below(pressure.level) * 100
-    return f"{sentence}; {Level(pressure.level - 1)} again below {below:.0f} %"
+    below = f"below {config.marks.ends_below(pressure.level) * 100:.0f} %"
+    if pressure.level == Level.ELEVATED and config.calm_seconds:
+        below = f"after {config.calm_seconds:g} s {below}"
+    return f"{sentence}; {Level(pressure.level - 1)} again {below}"
 
 
 def outside_sentence(gripped: bool, outside: Outside, marks: OutsideMarks) -> str:

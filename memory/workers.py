@@ -8,10 +8,12 @@ Looks at nothing: it is told. Not thread-safe: `batches.py` holds the lock.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from ctx42d.memory.allowance import Claim
 from ctx42d.memory.ladder import Admission, Situation, admission
-from ctx42d.memory.probe import Reading
+from ctx42d.memory.probe import Extent, Reading
 from ctx42d.memory.profiles import MB
 
 # A worker with the shipped model loaded holds 81 MB (2026-11); used until the first one was seen.
@@ -34,6 +36,7 @@ class _Worker:
     floor_bytes: int = 0
     resident_bytes: int | None = None  # when the floor was last taken exactly
     admitted_bytes: int = 0  # what it may hold at the peak of the batch in hand; 0: no batch
+    idle_bytes: int | None = None  # when it was ready: what it may use without asking for it, stacks most of all
 
 
 class Workers:
@@ -70,12 +73,17 @@ class Workers:
         if worker := self._workers.get(pid):
             worker.admitted_bytes = most_bytes
 
-    def loaded(self, pid: int, held_bytes: int) -> None:
-        """Note what a worker holds that is ready and has done nothing yet."""
+    def set_aside(self, pid: int, most_bytes: int) -> None:
+        """Note what a worker may hold during the request that it has in hand, unless that was admitted before."""
+        if (worker := self._workers.get(pid)) and not worker.admitted_bytes:
+            worker.admitted_bytes = most_bytes
+
+    def loaded(self, pid: int, held_bytes: int, idle_bytes: int | None = None) -> None:
+        """Note what a worker holds that is ready and has done nothing yet, and may use without asking for more."""
         worker = self._workers.get(pid)
         if worker is None or not held_bytes:
             return
-        worker.loaded = True
+        worker.loaded, worker.idle_bytes = True, idle_bytes
         self._first_floor(worker, held_bytes)
 
     def is_loaded(self, pid: int) -> bool:
@@ -165,6 +173,24 @@ class Workers:
         if decision is Admission.ADMIT and pid is not None:
             self.admitted(pid, (worker.used_bytes if worker else 0) + peak)
         return decision
+
+    def claims(
+        self, reading: Reading, extents: Mapping[int, Extent], kept: Mapping[int, int], in_hand: Collection[int]
+    ) -> dict[int, Claim]:
+        """Return what each worker has a right to; `kept`: the most that one which just starts is to hold."""
+        held = {process.pid: process.used_bytes for process in reading.processes}
+        return {
+            pid: Claim(
+                held.get(pid, 0),
+                max(worker.admitted_bytes, kept.get(pid, 0)),
+                self._given_back(worker, extents.get(pid)),
+                pid in in_hand,
+            )
+            for pid, worker in self._workers.items()
+        }
+
+    def _given_back(self, worker: _Worker, extent: Extent | None) -> int:
+        return max(0, extent.idle_bytes - worker.idle_bytes) if extent and worker.idle_bytes is not None else 0
 
     def recyclable_bytes(self, reading: Reading) -> int:
         """Return what would be freed if every worker that finished something were replaced by a fresh one."""

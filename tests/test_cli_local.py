@@ -13,7 +13,7 @@ from cli_kit import PROGRAM
 from fake_daemon import FakeDaemon
 
 from ctx42d.daemon import doctor
-from ctx42d.daemon.config import load
+from ctx42d.daemon.config import ConfigError, load
 from ctx42d.daemon.doctor import check_config, check_data, check_inotify, check_socket
 from ctx42d.daemon.finding import Finding
 from ctx42d.daemon.follow import follow, last_lines
@@ -82,6 +82,24 @@ def test_a_value_that_is_not_allowed_leaves_the_file_untouched(home, shell, key,
     assert (code, key in err) == (2, True)
     assert (home / "config.toml").read_text() == "[log]\nkeep = 1\n"
     assert [file.name for file in home.iterdir()] == ["config.toml"]
+
+
+def test_a_combination_that_the_next_start_would_refuse_is_refused_in_the_same_words(home, shell, monkeypatch):
+    (home / "config.toml").write_text("[memory]\nwarning_ratio = 0.9\n")
+    sentence = str(refused_start(home))
+    (home / "config.toml").unlink()
+    assert "`memory.warning_ratio` is 0.9, which is above `memory.critical_ratio`" in sentence
+    assert shell("config", "set", "memory.warning_ratio", "0.9") == (2, "", f"ctx42d: {sentence}\n")
+    monkeypatch.setenv("MEMORY_PROFILE", "conservative")
+    assert "profile conservative" in shell("config", "set", "memory.warning_ratio", "0.82")[2]
+    monkeypatch.setenv("MEMORY_PROFILE", "of another program")
+    assert shell("config", "set", "memory.warning_ratio", "0.82")[0] == 0
+
+
+def refused_start(home):
+    with pytest.raises(ConfigError) as refused:
+        load(home / "config.toml", {})
+    return refused.value
 
 
 def test_config_set_makes_private_folders_and_says_what_is_still_to_do(home, shell, monkeypatch):
@@ -238,7 +256,8 @@ def test_doctor_judges_folders_and_configuration(home):
     assert check_config(home / "none.toml", {}).text == "defaults only"
     (home / "config.toml").write_text("[memory]\nwarning_ratio = 0.9\n")
     refused = check_config(home / "config.toml", {})
-    assert (refused.level, refused.text.partition(", allowed")[0]) == ("error", "memory: warning_ratio is 0.9")
+    assert refused.level == "error"
+    assert "`memory.warning_ratio` is 0.9, which is above `memory.critical_ratio`" in refused.text
 
 
 def test_doctor_says_when_the_disk_is_full(home, monkeypatch):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ctx42d.daemon.config import DEFAULTS_FILE, ENVIRONMENT, Config, ConfigError, load
-from ctx42d.daemon.config_ranges import ORDERED, RANGES
+from ctx42d.daemon.config_ranges import ORDERED, PROFILE_RATIOS, RANGES
+from ctx42d.memory.profiles import PROFILES
 
 NOTHING: dict[str, str] = {}
 
@@ -49,6 +50,13 @@ def test_every_default_is_within_its_own_range(tmp_path, defaults):
 
 def test_ordered_pairs_and_environment_names_are_known_keys():
     assert {key for pair in ORDERED for key in pair[:2]} | set(ENVIRONMENT) <= set(RANGES)
+
+
+def test_a_ratio_that_isnt_set_is_the_profiles():
+    assert {
+        name: {"memory.warning_ratio": profile.warning_ratio, "memory.critical_ratio": profile.critical_ratio}
+        for name, profile in PROFILES.items()
+    } == PROFILE_RATIOS
 
 
 def test_a_missing_file_means_the_defaults(tmp_path):
@@ -99,6 +107,9 @@ def test_the_environment_wins_over_the_file(tmp_path):
         ("[selection]\nexclude = [1]\n", ["[1]", "a list of texts"]),
         ("[watch]\nquiet_ms = 2000\n", ["`watch.quiet_ms` is 2000", "above `watch.max_delay_ms`", "1000"]),
         ("[memory]\nwarning_ratio = 0.8\ncritical_ratio = 0.8\n", ["`memory.warning_ratio` is 0.8", "not below"]),
+        ("[memory]\nwarning_ratio = 0.9\n", ["`memory.warning_ratio` is 0.9", "0.85 (from the profile auto)"]),
+        ("[memory]\ncritical_ratio = 0.5\n", ["`memory.warning_ratio` is 0.7, which is above", "is 0.5: lower"]),
+        ("[memory]\nprofile = 'development'\nwarning_ratio = 0.8\n", ["is 0.8, which is not below", "development"]),
         (f"[memory]\nmax_mb = {'9' * 5000}\n", ["a number is too long"]),
         (f"[selection]\nexclude = {'[' * 3000}{']' * 3000}\n", ["a list too deep"]),
         (f"[memory]\nprofile = '{'x' * 5000}'\n", ["`memory.profile` is", "x... (5002 characters), allowed is one of"]),

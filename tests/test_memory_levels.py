@@ -3,7 +3,7 @@
 import pytest
 
 from ctx42d.memory.ladder import Admission, Situation, admission
-from ctx42d.memory.levels import Level, Marks, OutsideMarks, batch_share, next_level, outside_brake
+from ctx42d.memory.levels import Level, Marks, OutsideMarks, batch_share, next_level, outside_brake, settled_level
 
 MB = 2**20
 N, E, C, X = Level
@@ -40,6 +40,29 @@ def test_a_level_begins_at_its_mark_and_ends_five_points_below(
     assert next_level(E, ratio, marks) == after_elevated
     assert next_level(C, ratio, marks) == after_critical
     assert next_level(X, ratio, marks) == after_emergency
+
+
+@pytest.mark.parametrize(
+    ("level", "reached", "after_0_s", "after_14_s", "after_15_s"),
+    [
+        (N, N, N, N, N),
+        (N, E, E, E, E),
+        (N, X, X, X, X),
+        (E, N, E, E, N),
+        (E, E, E, E, E),
+        (E, C, C, C, C),
+        (C, N, E, E, N),
+        (C, E, E, E, E),
+        (X, N, E, E, N),
+        (X, E, E, E, E),
+        (X, C, C, C, C),
+    ],
+)
+def test_only_normal_comes_later_than_its_mark(level, reached, after_0_s, after_14_s, after_15_s):
+    assert settled_level(level, reached, 0, 15) == after_0_s
+    assert settled_level(level, reached, 14.9, 15) == after_14_s
+    assert settled_level(level, reached, 15, 15) == after_15_s
+    assert settled_level(level, reached, 0, 0) == reached
 
 
 def test_usage_that_hovers_around_a_mark_changes_the_level_once():

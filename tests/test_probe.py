@@ -58,10 +58,19 @@ def test_the_exact_size_is_only_asked_for_when_the_resident_size_could_matter(sy
 
 def test_descendants_count_as_others(system):
     for pid, started in ((OWN, (5, 6)), (5, (7,)), (6, ()), (7, ())):
-        system.process(pid, 10)
+        system.process(pid, 10 + pid)
         system.children(pid, *started)
     reading = system.probe().read({OWN: "daemon", 5: "worker"}, descendants_of=OWN)
     assert {(p.pid, p.role) for p in reading.processes} == {(OWN, "daemon"), (5, "worker"), (6, "other"), (7, "other")}
+
+
+def test_a_child_in_the_memory_of_its_parent_is_not_counted_twice(system):
+    system.children(OWN, 5)
+    for pid in (OWN, 5):
+        system.process(pid, 60)  # until it has become its program (vfork)
+    assert system.probe().read({OWN: "daemon"}, descendants_of=OWN).used_bytes == 60 * MB
+    system.process(5, 30)
+    assert system.probe().read({OWN: "daemon"}, descendants_of=OWN).used_bytes == 90 * MB
 
 
 def test_the_machine_and_its_stalls(system):

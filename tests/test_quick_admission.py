@@ -6,7 +6,7 @@ from recorded import MB, OWN, RecordedSystem
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.ladder import Admission
 from ctx42d.memory.manager import MemoryManager
-from ctx42d.memory.probe import Limits
+from ctx42d.memory.probe import Limits, Probe
 
 WORKER = 77
 CEILING_MB = 512
@@ -32,7 +32,9 @@ def manager(system):
 def test_far_from_the_ceiling_a_batch_is_admitted_by_resident_sizes_alone(system, manager):
     system.process(WORKER, 20, rss_mb=300)  # an exact look would find 80 MB together
     assert manager.admit(60 * MB, pid=WORKER) is Admission.ADMIT
-    assert manager.growth_limit_bytes(WORKER) == int(CEILING_MB * 0.95 * MB) - (70 + 300) * MB
+    given = manager.allowances({}, {WORKER}, kept={}, all_of_it=True)
+    left = int(CEILING_MB * 0.95 * MB) - (60 + 100) * MB
+    assert given.growth == {WORKER: left - (300 - 120) * MB}, "as at the last look, and what has become resident since"
 
 
 def test_what_resident_sizes_dont_admit_is_looked_at_before_it_is_refused(system, manager):
@@ -68,6 +70,22 @@ def test_resident_sizes_dont_do_when_something_else_may_have_changed(system, man
     system.process(WORKER, 330, rss_mb=330)
     manager.admit(1 * MB, pid=WORKER)
     assert manager.stats().peak_bytes >= 390 * MB, "an exact look is in the history"
+
+
+def test_a_worker_that_came_while_others_were_looked_at_is_seen_before_anything_is_admitted(
+    system, manager, monkeypatch
+):
+    looked_outside = Probe.outside
+
+    def meanwhile(probe):
+        monkeypatch.setattr(Probe, "outside", looked_outside)
+        system.process(78, 250)
+        manager.track(78, "worker")
+        return looked_outside(probe)
+
+    monkeypatch.setattr(Probe, "outside", meanwhile)
+    assert manager.check_memory_pressure().used_bytes == 160 * MB, "this look began before it came"
+    assert manager.admit(60 * MB, smallest_peak_bytes=9 * MB, pid=WORKER) is Admission.SMALLER
 
 
 def test_a_floor_is_looked_at_again_only_when_the_resident_size_moved(system, manager):

@@ -14,7 +14,7 @@ from service_kit import wait_until
 from ctx42d.indexer import wire
 from ctx42d.indexer.governor import Governor
 from ctx42d.indexer.need import Need, NotNow
-from ctx42d.indexer.worker_slot import WorkerSettings, WorkerSlot
+from ctx42d.indexer.worker_slot import WorkerRefusal, WorkerSettings, WorkerSlot
 from ctx42d.memory.config import MemoryConfig
 from ctx42d.memory.ladder import Admission
 from ctx42d.memory.manager import MemoryManager
@@ -69,6 +69,12 @@ def left_mb(governor: Governor) -> int:
     return (config.admission_bytes - governor.memory.check_memory_pressure().used_bytes) // MB
 
 
+def room_mb(governor: Governor) -> float:
+    """What is left below the mark where workers are killed."""
+    config = governor.memory.config
+    return (config.kill_bytes - governor.memory.check_memory_pressure().used_bytes) / MB
+
+
 def growth_mb(pid: int) -> float:
     """How much the kernel lets a process grow."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
@@ -109,13 +115,43 @@ def test_a_loaded_worker_may_grow_by_its_need_and_half_of_the_rest_also_with_its
     governor: Governor,
 ) -> None:
     with working(governor) as (slot, pid), working(governor):
-        room = governor.memory.growth_limit_bytes(pid) / MB
+        room = room_mb(governor)
         with governor.in_hand(slot, pid, 100 * MB):
             assert growth_mb(pid) == pytest.approx(100 + (room - 100) / 2, abs=20)
+        assert 0 < growth_mb(pid) < 5, "without a request it reads the next one, no more"
 
 
 def test_a_worker_may_not_grow_into_what_is_kept_for_one_that_starts(governor: Governor) -> None:
     with working(governor) as (slot, pid), starting(governor, Need(2000 * MB, MB)):
-        room = governor.memory.growth_limit_bytes(pid) / MB
+        room = room_mb(governor)
         with governor.in_hand(slot, pid, 100 * MB):
             assert growth_mb(pid) == pytest.approx(100 + (room - 100 - 2090) / 2, abs=20)
+
+
+def test_what_a_worker_may_take_beyond_its_need_is_taken_back_when_another_one_needs_it(governor: Governor) -> None:
+    with working(governor) as (slot, pid), working(governor) as (other, other_pid):
+        room = room_mb(governor)
+        with governor.in_hand(slot, pid, 100 * MB):
+            assert growth_mb(pid) > 0.4 * room
+            need = int(0.8 * room) * MB
+            assert governor.memory.admit(need, pid=other_pid) is Admission.ADMIT
+            with governor.in_hand(other, other_pid, need):
+                assert growth_mb(pid) >= 100
+                assert growth_mb(other_pid) >= 0.8 * room
+                assert growth_mb(pid) + growth_mb(other_pid) <= room
+
+
+def test_what_a_worker_may_take_beyond_its_need_is_taken_back_when_another_one_is_started(governor: Governor) -> None:
+    with working(governor) as (slot, pid):
+        room = room_mb(governor)
+        with governor.in_hand(slot, pid, 100 * MB), starting(governor, Need(int(0.75 * room) * MB, MB)):
+            assert 100 <= growth_mb(pid) <= 0.25 * room
+
+
+def test_a_lone_request_that_had_less_room_than_it_needs_is_put_back_rather_than_blamed(governor: Governor) -> None:
+    request = wire.Embed(["nomemory: for it"], 512, 1)
+    with working(governor) as (slot, _):
+        with pytest.raises(NotNow, match="no room in memory"):
+            governor.ask(slot, request, wire.Embedded, Need(7000 * MB, MB), bound=False)
+        with pytest.raises(WorkerRefusal):
+            governor.ask(slot, request, wire.Embedded, SMALL)
