@@ -144,8 +144,8 @@ def progress_line(progress: Mapping[str, Any], *, deep: bool) -> str:
     if progress["phase"] == "idle":
         return "nothing left to do"
     if progress["phase"] == "scanning" or (progress["phase"] == "indexing" and not progress["files_total"]):
-        text = f"scanning: {count(progress['files_total'], 'file')} so far"
-    elif deep and progress.get("searchable"):
+        return f"scanning: {count(progress['files_total'], 'file')} so far"
+    if deep and progress.get("searchable"):
         eta = progress.get("eta_s")
         text = f"deep tier: {progress['deep_done']:,} of {count(progress['deep_total'], 'chunk')}"
         return text + (f", about {duration(eta)} left" if eta else "")
