@@ -1,12 +1,16 @@
 """What does a file cost in a large index, and a question? A tree again and again, each time with other contents.
 
     python bench/growth.py TREE QUESTIONS.jsonl [--files 1000,10000,100000] [--chunks 1000000] [--asked 60] [--seed 7]
+                            [--work DIR]
 
 Files of TREE as a worker describes them, each time under another folder, with one word more in each chunk and another
-hash: real full text, vectors of their own. They are written as the daemon does, 64 a transaction; `ms_a_file` is the
-writer's processor time for the last thousand files at each size (parsing doesn't know how large the index is). Then on
+hash: real full text, vectors of their own. They are written as the daemon does, 64 a transaction; `write_ms` is the
+writer's processor time a file for the last thousand files at each size, `parse_ms` a worker's, measured once (parsing
+doesn't know how large the index is), and `growth` their sum as a multiple of the first size's. Then on
 to so many chunks, and questions (the `query` of each line): what the lexical and the static tier find for them. What
-the deep tier's vectors would add is `nearest.py`'s.
+the deep tier's vectors would add is `nearest.py`'s. `cpu_p50_ms`: the processor time of all threads, which other work
+on the machine hardly changes. With --work the index is kept there, and where it is large enough already only the
+questions are asked: on a machine that is quiet by then.
 """
 
 import argparse
@@ -52,11 +56,12 @@ def main() -> None:
     parser.add_argument("--parsed", type=int, default=2000, help="how many files of TREE are taken")
     parser.add_argument("--asked", type=int, default=60)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--work", type=Path)
     options = parser.parse_args()
-    table = StaticTable.load(DEFAULT_BUNDLE)
-    described = list(descriptions(options.tree, options.parsed, table, random.Random(options.seed)))
     with tempfile.TemporaryDirectory() as scratch:
-        grow(Path(scratch), described, table, options)
+        folder = options.work or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        grow(folder, options)
 
 
 def descriptions(tree: Path, number: int, table: StaticTable, rng: random.Random) -> Iterator[Described]:
@@ -68,15 +73,22 @@ def descriptions(tree: Path, number: int, table: StaticTable, rng: random.Random
         yield relpath, *parser.parse(Parse([FileToParse(0, os.fsencode(path), relpath)], 1500, 2**20))
 
 
-def grow(folder: Path, described: list[Described], table: StaticTable, options: argparse.Namespace) -> None:
+def grow(folder: Path, options: argparse.Namespace) -> None:
     """Write files until there are enough, and ask."""
+    table = StaticTable.load(DEFAULT_BUNDLE)
     database = Database(folder / "index.db")
     roots = Roots(database, folder / "roots.json")
     root = roots.add(os.fsencode(folder))
     store = Store(database, folder, DIMS, SIGNATURE)  # type: ignore[arg-type]
     search = Search(database, store.vectors, table, dict)
     asked = [json.loads(line)["query"] for line in options.questions.read_text().splitlines()][: options.asked]
-    files, costs = 0, list[float]()
+    if store.vectors.chunks >= options.chunks:
+        print(json.dumps({"chunks": store.vectors.chunks, **asking(search, asked, {root.root_id: root})}), flush=True)
+        return
+    began = time.process_time()
+    described = list(descriptions(options.tree, options.parsed, table, random.Random(options.seed)))
+    parsing = (time.process_time() - began) / len(described)
+    files, costs, at_first = 0, list[float](), 0.0
     for file in versions(described):
         batch = [next(file) for _ in range(A_TRANSACTION)]
         began = time.process_time()
@@ -87,9 +99,11 @@ def grow(folder: Path, described: list[Described], table: StaticTable, options: 
         before, files = files, files + A_TRANSACTION
         enough = store.vectors.chunks >= options.chunks
         if enough or any(before < size <= files for size in options.files):
-            last = costs[-(MEASURED // A_TRANSACTION) :]
+            writing = statistics.fmean(costs[-(MEASURED // A_TRANSACTION) :])
+            at_first = at_first or parsing + writing
             figures: dict[str, Any] = {"files": files, "chunks": store.vectors.chunks}
-            figures["ms_a_file"] = round(1000 * statistics.fmean(last), 3)
+            figures |= {"parse_ms": round(1000 * parsing, 3), "write_ms": round(1000 * writing, 3)}
+            figures["growth"] = round((parsing + writing) / at_first, 3)
             figures["index_mb"] = round(sum(one.stat().st_size for one in folder.iterdir() if one.is_file()) / 2**20)
             print(json.dumps({**figures, **asking(search, asked, {root.root_id: root})}), flush=True)
         if enough and files >= max(options.files):
@@ -120,14 +134,16 @@ def changed(chunk: ParsedChunk, number: int) -> ParsedChunk:
 
 def asking(search: Search, asked: list[str], roots: dict[int, Any]) -> dict[str, float]:
     """Each question twice: the first time words are counted, which is remembered for a while."""
-    first, again = [], []
+    first, again, computed = [], [], []
     for into in (first, again):
         for question in asked:
-            began = time.perf_counter()
+            began, began_cpu = time.perf_counter(), time.process_time()
             found = search.find(Query(question, 10), roots)
             assert found.candidates
             into.append(1000 * (time.perf_counter() - began))
+            computed.append(1000 * (time.process_time() - began_cpu))
     figures = {"first_p50_ms": statistics.median(first), "p50_ms": statistics.median(again), "max_ms": max(first)}
+    figures["cpu_p50_ms"] = statistics.median(computed[len(first) :])
     return {name: round(ms, 1) for name, ms in figures.items()}
 
 
