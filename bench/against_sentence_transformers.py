@@ -5,12 +5,14 @@
 
 Real chunks of TREE's files, as our chunker cuts them and our tiers embed them, once through each side in turn, each
 time in a new process on the same cores. `torch`: SentenceTransformer.encode with its defaults. `service`: our
-EmbeddingService with its defaults, `embed(texts)`. `deep`: the same as the daemon's deep tier asks it, in batches of
-like length. A side loads and embeds a few texts first; its first pass over all texts is timed and nothing samples it;
-a second one isn't timed: PSS of the side's process tree is sampled every 10 ms then, and while it loads.
+EmbeddingService with its defaults, `embed(texts)`. `deep`: the same as the daemon's deep tier asks it, each word of a
+chunk once (`indexer/brief.py`), in batches of like length. `torch_words`: torch with those words instead of the chunks;
+`deep` to it is the same work, to `torch` the same chunks. A side loads and embeds a few texts first; its first pass
+over all texts is timed and nothing samples it; a second one isn't timed: PSS of the side's process tree is sampled
+every 10 ms then, and while it loads.
 
-Both sides read the first 256 tokens of a text (ours: `deep.whole_texts` is false). Defaults of the last two options:
-CTX42D_TORCH_PYTHON (or this Python, where it has sentence-transformers) and CTX42D_MINILM_DIR.
+All sides read the first 256 tokens of what they are given (ours: `deep.whole_texts` is false). Defaults of the last two
+options: CTX42D_TORCH_PYTHON (or this Python, where it has sentence-transformers) and CTX42D_MINILM_DIR.
 """
 
 import argparse
@@ -30,6 +32,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ctx42d.indexer import bundle
+from ctx42d.indexer.brief import brief
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE
 from ctx42d.indexer.chunking import chunk
 from ctx42d.indexer.content import why_not_content
@@ -46,7 +49,10 @@ sys.path.insert(0, str(TESTS))
 from model_kit import MINILM, TORCH_PYTHON, cosines  # noqa: E402 the tests' folder is no package
 from outside import MB, TreeSampler, descendants_or_none  # noqa: E402 as above
 
-SIDES = ("service", "deep", "torch")
+SIDES = ("service", "deep", "torch", "torch_words")
+OURS = SIDES[:2]
+TO_COMPARE = (("service", "torch"), ("deep", "torch"), ("deep", "torch_words"))
+SAME_TEXTS = (("service", "torch"), ("deep", "torch_words"))
 WARM_UP = 8
 MAX_CHARS = 1500  # chunks.max_chars
 MAX_FILE_BYTES = 2**20
@@ -78,7 +84,7 @@ def main() -> None:
     parser.add_argument("--torch-python", default=TORCH_PYTHON)
     parser.add_argument("--model", default=MINILM)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--side", choices=SIDES[:2], help=argparse.SUPPRESS)  # a side's own process
+    parser.add_argument("--side", choices=OURS, help=argparse.SUPPRESS)  # a side's own process
     parser.add_argument("--vectors", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
@@ -117,34 +123,43 @@ def pieces(path: Path, relpath: bytes) -> Iterator[str]:
 
 def compare(texts: list[str], scratch: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Each side once in each round; medians, and our ratios to torch."""
-    (scratch / "texts.json").write_text(json.dumps(texts))
+    for side in SIDES:
+        (scratch / f"{side}.json").write_text(json.dumps(texts if side in OURS else reads(side, texts)))
     runs: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
     for number in range(options.pairs):
         for side in SIDES if number % 2 == 0 else reversed(SIDES):
             runs[side].append(one(side, scratch, options))
             print(f"{number + 1}/{options.pairs} {side}: {runs[side][-1]}", file=sys.stderr)
-    limit = bundle.read_manifest(DEFAULT_BUNDLE).max_tokens
-    tokens = sum(min(length + SPECIAL, limit) for length in token_counts(texts))
-    sides = {side: median_of(runs[side], len(texts), tokens) for side in SIDES}
+    tokens = {side: token_count(reads(side, texts)) for side in SIDES}
+    sides = {side: median_of(runs[side], len(texts), tokens[side]) for side in SIDES}
     vectors = {side: np.load(scratch / f"{side}.npy") for side in SIDES}
-    ratios = {
-        side: {
-            "texts_per_s": round(sides[side]["texts_per_s"] / sides["torch"]["texts_per_s"], 2),
-            "texts_per_cpu_s": round(sides["torch"]["cpu_s"] / sides[side]["cpu_s"], 2),
-            "peak": round(sides[side]["peak_mb"] / sides["torch"]["peak_mb"], 3),
-            "least_cosine": round(float(cosines(vectors[side], vectors["torch"]).min()), 4),
-        }
-        for side in SIDES[:2]
-    }
+    ratios = {f"{ours} : {torch}": ratio(sides[ours], sides[torch]) for ours, torch in TO_COMPARE}
+    for ours, torch in SAME_TEXTS:
+        least = float(cosines(vectors[ours], vectors[torch]).min())
+        ratios[f"{ours} : {torch}"]["least_cosine"] = round(least, 4)
     cores = sorted(os.sched_getaffinity(0))
     return {"texts": len(texts), "tokens": tokens, "cores": cores, "sides": sides, "to_torch": ratios}
 
 
+def reads(side: str, texts: list[str]) -> list[str]:
+    """What a side's model is given."""
+    return texts if side in ("service", "torch") else list(map(brief, texts))
+
+
+def ratio(ours: dict[str, float], torch: dict[str, float]) -> dict[str, float]:
+    """Ours to torch's."""
+    return {
+        "texts_per_s": round(ours["texts_per_s"] / torch["texts_per_s"], 2),
+        "texts_per_cpu_s": round(torch["cpu_s"] / ours["cpu_s"], 2),
+        "peak": round(ours["peak_mb"] / torch["peak_mb"], 3),
+    }
+
+
 def one(side: str, scratch: Path, options: argparse.Namespace) -> dict[str, float]:
     """Load, time one pass, sample another, in a new process."""
-    files = [str(scratch / "texts.json"), str(scratch / f"{side}.npy")]
+    files = [str(scratch / f"{side}.json"), str(scratch / f"{side}.npy")]
     command = [options.torch_python, "-c", TORCH, *files]
-    if side != "torch":
+    if side in OURS:
         command = [sys.executable, "-P", __file__, files[0], "--side", side, "--vectors", files[1]]
     environ = {**os.environ, "CTX42D_MINILM_DIR": options.model}
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=subprocess.DEVNULL, text=True, env=environ) as process:
@@ -183,11 +198,13 @@ def cpu_seconds(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def token_counts(texts: list[str]) -> list[int]:
-    """The texts' tokens, special ones not counted."""
+def token_count(texts: list[str]) -> int:
+    """Tokens that the model reads of these texts."""
+    limit = bundle.read_manifest(DEFAULT_BUNDLE).max_tokens
     tokenizer = Tokenizer.from_file(str(DEFAULT_BUNDLE / bundle.TOKENIZER))
     tokenizer.no_truncation()
-    return [len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
+    encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return sum(min(len(encoding.ids) + SPECIAL, limit) for encoding in encodings)
 
 
 def median_of(runs: list[dict[str, float]], texts: int, tokens: int) -> dict[str, float]:
@@ -212,7 +229,8 @@ def serve(side: str, texts_file: Path, vectors_file: Path) -> None:
 
 
 def embed_as_deep_tier(service: EmbeddingService, texts: list[str]) -> Any:
-    """As `Pipeline.deepen`: by length, in batches, as rows to be stored. Returns their vectors in the texts' order."""
+    """As `Deepener` does: briefly, by length, in batches, as rows to be stored. Returns vectors in the texts' order."""
+    texts = list(map(brief, texts))
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     rows: list[bytes] = []
     while len(rows) < len(texts):
@@ -227,9 +245,9 @@ def embed_as_deep_tier(service: EmbeddingService, texts: list[str]) -> Any:
 
 def table(found: dict[str, Any]) -> str:
     """The result for people."""
-    lines = [f"{found['texts']} texts ({found['in_full']} of at most 256 tokens), cores {found['cores']}, medians:"]
-    lines += [f"{side:8s} {json.dumps(figures)}" for side, figures in found["sides"].items()]
-    lines += [f"{side} : torch {json.dumps(figures)}" for side, figures in found["to_torch"].items()]
+    lines = [f"{found['texts']} texts, cores {found['cores']}, medians:"]
+    lines += [f"{side:11s} {json.dumps(figures)}" for side, figures in found["sides"].items()]
+    lines += [f"{pair} {json.dumps(figures)}" for pair, figures in found["to_torch"].items()]
     return "\n".join(lines)
 
 

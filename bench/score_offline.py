@@ -5,9 +5,10 @@
     python bench/score_offline.py score WORK NAME=SET.jsonl ... [--no-deep]  NDCG@10 by chunk and by file
 
 The same code as the daemon's, without the daemon: `Search` over an index of its own in WORK/NAME. Deep vectors of texts
-and questions are kept in WORK/deep.db by the hash of the text, so that an index made anew (another static table, other
-chunks) computes only what was never seen. SET is as `score_search.py` takes it: {"query", "relevant": ["path" or
-"path:first-last", ...]}. Covers scoring; other benchmarks that try something use `Library` and `measure`.
+and questions are kept in WORK/deep-*.db (* says what the model reads of a text) by the hash of the text, so that an
+index made anew (another static table, other chunks) computes only what was never seen. SET is as `score_search.py`
+takes it: {"query", "relevant": ["path" or "path:first-last", ...]}. Covers scoring; other benchmarks that try something
+use `Library` and `measure`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ctx42d.indexer.brief import READING, brief
 from ctx42d.indexer.bundle import DEFAULT_BUNDLE, read_manifest
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
@@ -116,7 +118,7 @@ class Library:
         self.database = Database(folder / "index.db")
         self.roots = Roots(self.database, folder / "roots.json")
         self.store = Store(self.database, folder, dims, {"static": self.table.digest})  # type: ignore[arg-type]
-        self.cache = DeepCache(work / "deep.db")
+        self.cache = DeepCache(work / f"deep-{READING.replace(' ', '-')}.db")
         self.search = Search(self.database, self.store.vectors, self.table, lambda: {"": self.cache})  # type: ignore[dict-item]
 
     def index(self, tree: Path, max_chars: int) -> int:
@@ -147,7 +149,7 @@ class Library:
         left = self.take_known()
         began, done = time.monotonic(), 0
         while pending := self.store.without_deep(64):
-            texts = {content_hash("", waiting.text): waiting.text for waiting in pending}
+            texts = {content_hash("", waiting.text): brief(waiting.text) for waiting in pending}
             rows = self.cache.embed(texts)
             numbers = {waiting.vector_id: content_hash("", waiting.text) for waiting in pending}
             self.store.put_deep(

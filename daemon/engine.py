@@ -35,6 +35,7 @@ from ctx42d.daemon.troubles import Troubles
 from ctx42d.daemon.watch_supervisor import WatchSupervisor
 from ctx42d.daemon.work_queue import QueueSettings, WorkQueue
 from ctx42d.indexer import bundle
+from ctx42d.indexer.brief import READING
 from ctx42d.indexer.damage import CorruptDatabase, distrust, move_aside, moved_within
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import DeepSettings
@@ -98,7 +99,7 @@ class Engine:
         manifest = bundle.read_manifest(bundle.DEFAULT_BUNDLE)
         signature = {
             "deep": manifest.deep_digest,
-            "reading": "whole texts" if config.value("deep.whole_texts") else "first window",
+            "reading": "whole texts" if config.value("deep.whole_texts") else READING,
             "static": self._table.digest,
             "tokens": TOKENS,
             "chunks": f"{CHUNKER_VERSION}/{config.value('chunks.max_chars')}",

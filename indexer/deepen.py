@@ -11,9 +11,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
+from ctx42d.indexer.brief import brief
 from ctx42d.indexer.embedding import EmbeddingService
 from ctx42d.indexer.need import NotNow
-from ctx42d.indexer.store import Pending, Store
+from ctx42d.indexer.store import Store
+from ctx42d.indexer.vectors import OWN
 from ctx42d.indexer.worker_slot import BrokenBundle
 
 GROUP = 64
@@ -82,11 +84,13 @@ class Deepener:
         while not stop() and (group := self._store.without_deep(GROUP, model)):
             if not done and (model != self._current or self._clock() >= self._turn_ends):
                 self._current, self._turn_ends = model, self._clock() + TURN_SECONDS
+            whole = model != OWN or service.whole_texts
+            texts = [(pending.vector_id, pending.text if whole else brief(pending.text)) for pending in group]
             # Texts of like length share a micro-batch: less padding.
-            group.sort(key=lambda pending: len(pending.text))
-            while group and not stop():
+            texts.sort(key=lambda one: len(one[1]))
+            while texts and not stop():
                 size = max(1, service.batch_size())
-                batch, group = group[:size], group[size:]
+                batch, texts = texts[:size], texts[size:]
                 self._embed(service, batch)
                 done += len(batch)
                 progressed()
@@ -94,17 +98,18 @@ class Deepener:
                 break
         return done
 
-    def _embed(self, service: EmbeddingService, batch: Sequence[Pending]) -> None:
+    def _embed(self, service: EmbeddingService, batch: Sequence[tuple[int, str]]) -> None:
         rows, errors = [], []
         postponed: NotNow | None = None
-        for pending, result in zip(batch, service.embed_rows([p.text for p in batch]), strict=True):
+        results = service.embed_rows([text for _, text in batch])
+        for (vector_id, _), result in zip(batch, results, strict=True):
             if isinstance(result, bytes):
-                rows.append((pending.vector_id, result))
+                rows.append((vector_id, result))
             elif isinstance(result, NotNow):
                 postponed = result
             else:
-                final = self._store.deep_attempts(pending.vector_id) + 1 >= ATTEMPTS
-                errors.append((pending.vector_id, str(result), final))
+                final = self._store.deep_attempts(vector_id) + 1 >= ATTEMPTS
+                errors.append((vector_id, str(result), final))
         self._store.put_deep(rows, errors)
         if postponed is not None:
             raise postponed

@@ -145,6 +145,11 @@ class EmbeddingService:
             self._refresh_if_due()
         return results
 
+    @property
+    def whole_texts(self) -> bool:
+        """Whether long texts are read as they are, all of them, in windows."""
+        return self._deep.whole_texts
+
     def batch_size(self) -> int:
         """Most texts that the next batch should hold."""
         return self.memory.optimal_batch_size(role=self.role) if self._optimize else self.memory.config.batch_size

@@ -2,8 +2,8 @@
 
 GREETING: `honest` (the default), `mute` never greets, `early` leaves before it greets, `stranger` speaks another
 protocol, `babbler` greets with text, `rude` answers a question nobody asked, `unloadable` dies when it gets ready.
-Afterwards the word in front of ":" in a text to embed, or in a file's name, says what it does. All else is answered
-well: with a vector of 32 ones, or with `skipped`.
+Afterwards the first word of a text to embed (":" may follow), or what is in front of ":" in a file's name, says what it
+does. All else is answered well: with a vector of 32 ones, or with `skipped`.
 """
 
 import os
@@ -84,10 +84,11 @@ GREETINGS = {
 
 
 def asked(request: wire.Request) -> list[str]:
-    """Everything in a request that may hold an order."""
+    """What may be an order in a request."""
     if isinstance(request, wire.Embed):
-        return request.texts
-    return [os.fsdecode(file.relpath) for file in request.files] if isinstance(request, wire.Parse) else []
+        return [text.replace(":", " ").partition(" ")[0] for text in request.texts]
+    files = request.files if isinstance(request, wire.Parse) else []
+    return [os.fsdecode(file.relpath).partition(":")[0] for file in files]
 
 
 def honest(request: wire.Request) -> wire.Reply:
@@ -107,7 +108,7 @@ def main() -> None:
         request = wire.decode_request(sys.stdin.buffer.read(wire.frame_length(header)))
         if greeting == "unloadable":
             os._exit(9)
-        order = next((text.partition(":")[0] for text in asked(request) if text.partition(":")[0] in LIES), None)
+        order = next((word for word in asked(request) if word in LIES), None)
         LIES[order]() if order else send(wire.encode(honest(request)))
 
 
