@@ -56,6 +56,8 @@ def set_setting(key: str, value: str) -> None:
         written = set_value(path, key, value)
     except ConfigError as error:
         raise BadArgument(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{path} can't be written: {error.strerror}") from None
     emit(f"{key} = {shown(written)} in {path}")
     if (variable := ENVIRONMENT.get(key)) and os.environ.get(variable):
         notice(f"{variable}={os.environ[variable]} in the environment wins over it.")

@@ -127,7 +127,7 @@ class Engine:
             self.intake, data / "cookies", poll_folders=self.watch.poll_folders, trouble=self.trouble
         )
         self.live_roots = live = LiveRoots(self.roots, self.selection, self.watcher, self.say)
-        self.scanner = Scanner(self.roots, lambda: live.views, self.store, self.queue, self.watcher)
+        self.scanner = Scanner(self.roots, lambda: live.views, self.store, self.queue, self.watcher, self.trouble)
         self.poller = Poller(
             self.watcher, self.scanner, lambda: live.views, self.watch.poll_interval_seconds, live.note_away
         )

@@ -33,8 +33,11 @@ class Scanner:
         store: Store,
         queue: WorkQueue,
         watching: WatchSupervisor,
+        trouble: Callable[[str], None],
     ) -> None:
+        """`trouble` hears of what can't be read, in a sentence."""
         self._roots, self._views, self._store, self._queue, self._watching = roots, views, store, queue, watching
+        self._trouble = trouble
         self.scanning: bytes | None = None
         self.looked = 0  # at how many folders, all scans together
         self.begun: Counter[int] = Counter()  # by root: how many scans were begun
@@ -118,7 +121,11 @@ class Scanner:
             )
         if found.unreadable:
             relpath, problem = found.unreadable[0]
-            say(f"{len(found.unreadable)} folders can't be read, the first is {os.fsdecode(relpath) or '.'}: {problem}")
+            folders = f"{len(found.unreadable)} folder{'s' if len(found.unreadable) > 1 else ''}"
+            first = os.fsdecode(root.absolute(relpath))
+            self._trouble(
+                f"{folders} can't be read, and what was indexed of them is kept; the first: {first}: {problem}"
+            )
 
 
 def _is_gone(path: bytes) -> bool:

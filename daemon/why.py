@@ -43,7 +43,11 @@ def given_up(engine: Engine, most: int) -> list[dict[str, str]]:
 
 def _why_here(engine: Engine, root: Root, relpath: bytes, path: bytes) -> tuple[str, str]:
     is_dir = os.path.isdir(path) and not os.path.islink(path)
-    if not os.path.lexists(path):
+    try:
+        os.lstat(path)
+    except PermissionError as error:
+        return "skipped", f"its folder can't be read: {error.strerror}"
+    except (OSError, ValueError):
         return "missing", root.note or "there is nothing at this path"
     if relpath and (reason := engine.live_roots.new_selector_of(root).why_not(relpath, is_dir=is_dir)):
         return "skipped", reason

@@ -1,6 +1,7 @@
 """Do the commands that need no daemon work: `config`, `logs`, `doctor`?"""
 
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -100,6 +101,16 @@ def refused_start(home):
     with pytest.raises(ConfigError) as refused:
         load(home / "config.toml", {})
     return refused.value
+
+
+def test_config_set_on_a_full_disk_names_the_file_and_leaves_nothing_behind(home, shell, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    said = f"ctx42d: {home}/config.toml can't be written: No space left on device\n"
+    assert shell("config", "set", "log.level", "debug") == (1, "", said)
+    assert list(home.iterdir()) == []
 
 
 def test_config_set_makes_private_folders_and_says_what_is_still_to_do(home, shell, monkeypatch):

@@ -48,7 +48,8 @@ class Scanned:
         root, root_id = os.fsencode(tree), self.index.root_id
         view = RootView(root, Selector(root, SELECTION))
         self.watching.add_root(root_id, root, view.selector)
-        self.scanner = Scanner(self.index.roots, lambda: {root_id: view}, self.index.store, self.queue, self.watching)
+        parts = (self.index.store, self.queue, self.watching)
+        self.scanner = Scanner(self.index.roots, lambda: {root_id: view}, *parts, lambda _: None)
 
     def scan(self) -> None:
         self.index.roots.request_rescan([self.index.root_id], "a test")

@@ -259,6 +259,11 @@ def test_what_may_not_be_read_below_a_root_is_left_out_and_the_rest_is_found(str
     why = json.loads(stranger.ok("why", tree / "closed.py", "--json"))
     assert why["state"] == "skipped"
     assert "ermission denied" in why["reason"]
+    inner = stranger.ok("why", tree / "closed" / "inner.py")
+    assert inner.rstrip() == f"{tree}/closed/inner.py: skipped: its folder can't be read: Permission denied"
+    trouble = stranger.ask("status")["last_error"]
+    assert trouble.startswith("1 folder can't be read")
+    assert trouble.endswith(f"the first: {tree}/closed: Permission denied")
     (tree / "closed.py").chmod(0o644)
     (tree / "closed").chmod(0o755)
     stranger.ok("reindex", tree)
