@@ -47,12 +47,13 @@ class Allowances:
     short: int
 
 
-def allowances(room: int, claims: Mapping[int, Claim], *, all_of_it: bool = False) -> Allowances:
+def allowances(room: int, claims: Mapping[int, Claim], *, own_rise: int = 0, all_of_it: bool = False) -> Allowances:
     """Share out `room`, the bytes between what is used and what may be used at most; workers by their process ids.
 
-    `all_of_it`: nobody can come next. Where there is too little, needs are met all the same: they were admitted before.
+    `own_rise`: what the daemon itself may take yet, by what it held before, isn't shared out. `all_of_it`: nobody can
+    come next. Where there is too little, needs are met all the same: they were admitted before.
     """
     working = [pid for pid, claim in claims.items() if claim.in_hand]
     left = room - sum(claim.may_take for claim in claims.values())
-    share = max(0, left) // (max(1, len(working)) if all_of_it else len(working) + 1)
+    share = max(0, left - own_rise) // (max(1, len(working)) if all_of_it else len(working) + 1)
     return Allowances({pid: claims[pid].must_ask_for + share for pid in working}, max(0, -left))

@@ -184,8 +184,10 @@ class Batches:
         reading = self._lookout.by_now()
         with self._changed:
             claims = self._workers.claims(reading, extents, kept, in_hand)
+            own_rise = max(0, self._lookout.history.own_high_bytes() - reading.of_role(self._lookout.own_role))
         unseen = sum(most for pid, most in kept.items() if pid not in claims)
-        return allowances(self.config.kill_bytes - reading.used_bytes - unseen, claims, all_of_it=all_of_it)
+        room = self.config.kill_bytes - reading.used_bytes - unseen
+        return allowances(room, claims, own_rise=own_rise, all_of_it=all_of_it)
 
     def workers(self) -> tuple[int, ...]:
         """Return the processes that are tracked."""

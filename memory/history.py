@@ -20,13 +20,14 @@ SECONDS_PER_HOUR = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was seen in the interval that began at `at_seconds` (monotonic). `own_low_bytes`: of the daemon alone."""
+    """What was seen in the interval that began at `at_seconds` (monotonic). `own_...`: of the daemon alone."""
 
     at_seconds: float
     used_bytes: int
     peak_bytes: int
     low_bytes: int
     own_low_bytes: int = 0
+    own_high_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class History:
         self.peak_bytes = max(self.peak_bytes, used_bytes)
         last = self._samples[-1] if self._samples else None
         if last is None or at_seconds - last.at_seconds >= self._interval_seconds:
-            self._samples.append(Sample(at_seconds, used_bytes, used_bytes, used_bytes, own_bytes))
+            self._samples.append(Sample(at_seconds, used_bytes, used_bytes, used_bytes, own_bytes, own_bytes))
             return
         self._samples[-1] = replace(
             last,
@@ -65,6 +66,7 @@ class History:
             peak_bytes=max(last.peak_bytes, used_bytes),
             low_bytes=min(last.low_bytes, used_bytes),
             own_low_bytes=min(last.own_low_bytes, own_bytes),
+            own_high_bytes=max(last.own_high_bytes, own_bytes),
         )
 
     def samples(self) -> tuple[Sample, ...]:
@@ -74,6 +76,10 @@ class History:
     def own_low_bytes(self) -> int:
         """Return the least that the daemon alone was seen to hold within the samples kept; 0 without any."""
         return min((sample.own_low_bytes for sample in self._samples), default=0)
+
+    def own_high_bytes(self) -> int:
+        """Return the most that the daemon alone was seen to hold within the samples kept; 0 without any."""
+        return max((sample.own_high_bytes for sample in self._samples), default=0)
 
     def share_above(self, mark_bytes: int) -> float:
         """Return the share of samples whose peak reached the mark, 0..1."""

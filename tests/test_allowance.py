@@ -32,6 +32,12 @@ def test_a_need_and_an_equal_share_of_what_is_left(claims: dict[int, Claim], gro
     assert sum(shared.growth.values()) + sum(c.given_back for c in claims.values()) <= 100 * MB
 
 
+def test_what_the_daemon_may_take_again_is_not_shared_out_and_takes_nobodys_need() -> None:
+    assert allowances(100 * MB, {ONE: claim(80, 100)}, own_rise=30 * MB).growth == {ONE: (20 + 25) * MB}
+    tight = allowances(25 * MB, {ONE: claim(80, 100)}, own_rise=30 * MB)
+    assert (tight.growth, tight.short) == ({ONE: 20 * MB}, 0)
+
+
 def test_who_has_the_only_place_gets_all_of_it() -> None:
     assert allowances(100 * MB, {ONE: claim(80, 100)}, all_of_it=True).growth == {ONE: 100 * MB}
 

@@ -37,6 +37,15 @@ def test_far_from_the_ceiling_a_batch_is_admitted_by_resident_sizes_alone(system
     assert given.growth == {WORKER: left - (300 - 120) * MB}, "as at the last look, and what has become resident since"
 
 
+def test_what_the_daemon_held_within_the_hour_is_not_given_to_a_worker(system, manager):
+    system.process(OWN, 95)
+    manager.check_memory_pressure()
+    system.process(OWN, 65)
+    manager.check_memory_pressure()
+    given = manager.allowances({}, {WORKER}, kept={}, all_of_it=True)
+    assert given.growth == {WORKER: int(CEILING_MB * 0.95 * MB) - (95 + 100) * MB}
+
+
 def test_what_resident_sizes_dont_admit_is_looked_at_before_it_is_refused(system, manager):
     system.process(WORKER, 200, rss_mb=340)
     assert manager.admit(60 * MB, pid=WORKER) is Admission.ADMIT, "260 MB and 60 are below 435"
