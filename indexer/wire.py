@@ -16,6 +16,11 @@ import msgspec
 
 PROTOCOL = 2
 MAX_FRAME_BYTES = 64 * 2**20
+# What a reply takes at most: the daemon holds it, whom no limit binds. 2026-11, 700 files of four trees: at most 2.2
+# times a file of more than 50 KB, and 0.4 KB for a small one; a vector takes a byte a dimension.
+SMALL_REPLY_BYTES = 2**16
+PARSED_BASE_BYTES, PARSED_TIMES = 2**21, 8
+VECTOR_BYTES = 2**14
 LENGTH = struct.Struct(">I")
 
 Outcome = Literal["indexed", "unchanged", "skipped", "vanished", "unstable", "failed"]
@@ -169,12 +174,22 @@ def encode(message: Request | Reply) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def frame_length(header: bytes) -> int:
+def frame_length(header: bytes | bytearray, most: int = MAX_FRAME_BYTES) -> int:
     """Length of the body announced by a header; raises WireError over the limit."""
     length: int = LENGTH.unpack(header)[0]
-    if length > MAX_FRAME_BYTES:
-        raise WireError(f"a frame of {length} bytes was announced, at most {MAX_FRAME_BYTES} are allowed")
+    if length > most:
+        raise WireError(f"a frame of {length} bytes was announced, at most {most} are allowed")
     return length
+
+
+def most_reply_bytes(request: Request) -> int:
+    """Return how long the reply to a request may be: a worker that lies doesn't fill the daemon's memory."""
+    if isinstance(request, Parse):
+        # One file may have grown since it was queued.
+        sizes = sum(file.size_bytes for file in request.files) + request.max_file_bytes
+        return min(MAX_FRAME_BYTES, PARSED_BASE_BYTES + PARSED_TIMES * sizes)
+    vectors = len(request.texts) if isinstance(request, Embed) else 0
+    return min(MAX_FRAME_BYTES, SMALL_REPLY_BYTES + VECTOR_BYTES * vectors)
 
 
 def decode_request(body: bytes) -> Request:
@@ -185,7 +200,7 @@ def decode_request(body: bytes) -> Request:
         raise WireError(f"not a request: {error}") from error
 
 
-def decode_reply(body: bytes) -> Reply:
+def decode_reply(body: bytes | bytearray) -> Reply:
     """Return the reply in a frame's body; raises WireError."""
     try:
         return _reply_decoder.decode(body)

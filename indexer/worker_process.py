@@ -94,7 +94,7 @@ class WorkerProcess:
 
     def greet(self, *, timeout_s: float) -> None:
         """Wait for its Ready. Raises WorkerDied, after which the process is gone."""
-        ready = self._receive(self._begin(timeout_s))
+        ready = self._receive(self._begin(timeout_s), wire.SMALL_REPLY_BYTES)
         if not isinstance(ready, wire.Ready) or ready.protocol != wire.PROTOCOL:
             raise self._end(f"greeted with {ready!r:.80} instead of Ready({wire.PROTOCOL})")
 
@@ -116,7 +116,7 @@ class WorkerProcess:
         """Send a request and return its reply. Raises WorkerDied, after which the process is gone."""
         deadline = self._begin(timeout_s)
         self._write(wire.encode(message), deadline)
-        return self._receive(deadline)
+        return self._receive(deadline, wire.most_reply_bytes(message))
 
     def interrupt(self) -> None:
         """Kill the process from another thread; the one that waits for its answer reaps it."""
@@ -132,9 +132,9 @@ class WorkerProcess:
                 with contextlib.suppress(OSError):  # a pipe with nobody at its other end still has to be closed
                     pipe.close()
 
-    def _receive(self, deadline: float) -> wire.Reply:
+    def _receive(self, deadline: float, most_bytes: int) -> wire.Reply:
         try:
-            length = wire.frame_length(self._read(wire.LENGTH.size, deadline))
+            length = wire.frame_length(self._read(wire.LENGTH.size, deadline), most_bytes)
             return wire.decode_reply(self._read(length, deadline))
         except wire.WireError as error:
             raise self._end(f"answered garbage ({error})") from error
@@ -150,19 +150,18 @@ class WorkerProcess:
             except OSError as error:
                 raise self._end("closed its input") from error
 
-    def _read(self, length: int, deadline: float) -> bytes:
-        parts: list[bytes] = []
-        while length > 0:
+    def _read(self, length: int, deadline: float) -> bytearray:
+        read = bytearray()
+        while len(read) < length:
             self._wait(self._stdout, select.POLLIN, deadline)
             try:
-                part = os.read(self._stdout, min(length, 2**20))
+                part = os.read(self._stdout, min(length - len(read), 2**20))
             except BlockingIOError:
                 continue
             if not part:
                 raise self._end("closed its output")
-            parts.append(part)
-            length -= len(part)
-        return b"".join(parts)
+            read += part
+        return read
 
     def _wait(self, handle: int, event: int, deadline: float) -> None:
         poller = select.poll()

@@ -62,6 +62,7 @@ LIES = {
     "json": lambda: send(b'{"jsonrpc": "2.0", "result": []}\n'),
     "othertype": lambda: send(wire.encode(wire.Trimmed(1))),
     "huge": lambda: send(wire.LENGTH.pack(2**32 - 1)),
+    "flood": lambda: send(wire.LENGTH.pack(60 * 2**20) + bytes(60 * 2**20)),
     "half": half_a_frame,
     "closed": close_output,
     "nothing": lambda: send(wire.LENGTH.pack(0)),

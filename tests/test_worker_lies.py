@@ -78,6 +78,10 @@ def test_an_honest_worker_serves_many_requests(slot: WorkerSlot) -> None:
         ("json", r"worker \d+ answered garbage \(a frame of 20658\d+ bytes was announced, .+\); killed"),
         ("nothing", r"worker \d+ answered garbage \(not a reply: .+\); killed"),
         ("huge", r"worker \d+ answered garbage \(a frame of 4294967295 bytes was announced, at most \d+ are allowed\)"),
+        (
+            "flood",
+            r"worker \d+ answered garbage \(a frame of 62914560 bytes was announced, at most 81920 are allowed\)",
+        ),
         ("othertype", r"worker \d+ lied \(answered Trimmed\); killed"),
         ("closed", r"worker \d+ closed its output; killed"),
     ],
@@ -96,6 +100,18 @@ def test_every_lie_is_a_death_with_a_telling_reason_and_a_fresh_worker_follows(
     assert slot.request(embed("fine"), wire.Embedded).dims == DIMS
     assert slot.pid not in (first, None)
     assert (slot.starts, slot.deaths) == (2, 1)
+
+
+def test_a_reply_may_be_as_long_as_its_request_warrants_and_no_longer() -> None:
+    def parse(*size_kb: int, max_kb: int = 1024) -> wire.Parse:
+        files = [wire.FileToParse(i, b"a", b"a", size_bytes=kb * 1024) for i, kb in enumerate(size_kb)]
+        return wire.Parse(files, 1500, max_kb * 1024)
+
+    assert wire.most_reply_bytes(parse(1)) > 8 * 1024 * 1024, "a file may have grown up to the most that is indexed"
+    assert wire.most_reply_bytes(parse(*[40] * 50)) < 30 * 1024 * 1024
+    assert wire.most_reply_bytes(parse(60_000, max_kb=65_536)) == wire.MAX_FRAME_BYTES
+    assert wire.most_reply_bytes(wire.Trim()) < 100_000
+    assert wire.most_reply_bytes(wire.Embed(["x"] * 16, 256, 16)) > 16 * (4096 + 4)
 
 
 def test_a_worker_that_hangs_is_killed_when_its_time_is_up(governor: Governor) -> None:
