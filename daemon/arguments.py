@@ -20,6 +20,7 @@ MOST_HITS = 1000
 MOST_CONTEXT_LINES = 1000
 LAST_MOMENT = 9_000_000_000  # in nanoseconds it fits into 64 bits
 MOST_WAIT = 86_400  # a day in seconds; in milliseconds a minute and a half
+USUAL = {"language": "python, typescript or go", "kind": "function, method or class"}
 FAILED, TIMED_OUT, BAD_PARAMETERS = -32000, -32001, -32602
 
 
@@ -121,6 +122,6 @@ def seconds(name: str, value: float) -> float:
 def _known(method: str, what: str, name: str | None, names: Collection[str]) -> str | None:
     if name is not None and name not in names:
         near = get_close_matches(name, names, 1)
-        hint = f": did you mean {near[0]}?" if near else ""
+        hint = f": did you mean {near[0]}?" if near else f": give one such as {USUAL[what]}"
         raise MethodError(f"{method}: there is no {what} {name!r:.60}{hint}", BAD_PARAMETERS)
     return name

@@ -52,7 +52,9 @@ def _why_here(engine: Engine, root: Root, relpath: bytes, path: bytes) -> tuple[
     if relpath and (reason := engine.live_roots.new_selector_of(root).why_not(relpath, is_dir=is_dir)):
         return "skipped", reason
     if is_dir:
-        return "indexed", f"a folder with {len(engine.store.known_below(root.root_id, relpath))} files in the index"
+        below = engine.store.known_below(root.root_id, relpath).values()
+        files = sum(known.outcome == "indexed" for known in below)
+        return "indexed", f"a folder with {files} file{'' if files == 1 else 's'} in the index"
     if not os.path.isfile(path) or os.path.islink(path):
         return "skipped", "symbolic link" if os.path.islink(path) else "not a regular file"
     state, quarantine = engine.queue.state_of(root.root_id, relpath)

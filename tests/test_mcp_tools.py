@@ -412,7 +412,11 @@ WRONG = [
     ("find_implementations", {"symbol": "+ +"}, "'+ +' is no name: give one identifier"),
     ("get_context", {"path": "x", "line": 1, "before": 1001}, "before is 1001, it has to be a whole number from 0"),
     ("get_context", {"path": "/etc/passwd", "line": 1}, "/etc/passwd is in no root: only what is indexed is shown"),
-    ("find_implementations", {"symbol": "x", "language": "brainf"}, "there is no language 'brainf'"),
+    (
+        "find_implementations",
+        {"symbol": "x", "language": "brainf"},
+        "no language 'brainf': give one such as python, typescript or go",
+    ),
     ("find_implementations", {"symbol": "x", "root": "/etc"}, "/etc is in no root: add it with `ctx42d up /etc`"),
     ("get_context", {"path": "net/retry.py", "line": 99}, "line 99 is not in "),
     ("index_status", {"path": 5}, "path is 5, it has to be a text"),

@@ -101,7 +101,8 @@ def test_why_says_of_each_path_what_became_of_it(home, tree):
     write(tree / ".env", "PASSWORD=1\n")
     write(tree / "table.csv", "a,b\n")
     write(tree / "big.py", "x = 1\n" * 300_000)
-    (tree / "binary.py").write_bytes(b"\x00\x01\x02" * 100)
+    for name in ("binary.py", "sub/binary.py"):
+        (tree / name).write_bytes(b"\x00\x01\x02" * 100)
     home.sync()
 
     def why(name: str) -> tuple[str, str]:
@@ -109,7 +110,7 @@ def test_why_says_of_each_path_what_became_of_it(home, tree):
         return answer["state"], answer["reason"]
 
     assert why("one.py") == ("indexed", "")
-    assert why("sub") == ("indexed", "a folder with 1 files in the index")
+    assert why("sub") == ("indexed", "a folder with 1 file in the index")
     assert why("noise.log")[0] == "skipped"
     assert ".gitignore" in why("noise.log")[1]
     assert {why(name)[0] for name in (".env", "table.csv", "big.py", "binary.py")} == {"skipped"}
