@@ -415,7 +415,7 @@ WRONG = [
     (
         "find_implementations",
         {"symbol": "x", "language": "brainf"},
-        "no language 'brainf': give one such as python, typescript or go",
+        "there is no language 'brainf': give one such as python, typescript or go",
     ),
     ("find_implementations", {"symbol": "x", "root": "/etc"}, "/etc is in no root: add it with `ctx42d up /etc`"),
     ("get_context", {"path": "net/retry.py", "line": 99}, "line 99 is not in "),
