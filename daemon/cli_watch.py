@@ -37,6 +37,7 @@ STATE_STYLES = {"idle": "green", "indexing": "cyan", "starting": "cyan", "paused
 LEVEL_STYLES = {"normal": "green", "elevated": "yellow", "critical": "red", "emergency": "bold red"}
 TROUBLES_SHOWN = 4
 FRAME_ROWS = 2
+NARROW = 60  # columns: below, a folder's figures would leave no room for its name
 
 
 @dataclass(slots=True)
@@ -97,7 +98,7 @@ def view(status: Mapping[str, Any], looks: Looks, columns: int, rows: int) -> Re
     layout.split_column(
         Layout(_head(status), name="head", size=3),
         Layout(name="middle", minimum_size=8),
-        Layout(_roots(status, folders - 3), name="roots", size=folders),
+        Layout(_roots(status, folders - 3, narrow=columns < NARROW), name="roots", size=folders),
         Layout(troubles, name="troubles", size=min(TROUBLES_SHOWN, max(1, _trouble_count(status))) + FRAME_ROWS),
     )
     memory_columns = max(30, columns * 3 // 5)
@@ -193,24 +194,19 @@ def _shortened(status: Mapping[str, Any], width: int) -> list[str]:
     return [path if len(path) <= width else "…" + path[-(width - 1) :] for path in status.get("now", [])]
 
 
-def _roots(status: Mapping[str, Any], shown: int) -> RenderableType:
+def _roots(status: Mapping[str, Any], shown: int, *, narrow: bool) -> RenderableType:
     table = Table(box=None, expand=True, padding=(0, 1), header_style="dim")
     table.add_column("folder", ratio=1, no_wrap=True, overflow="ellipsis")
-    for name in ("files", "chunks", "pending", "deep"):
+    for name in () if narrow else ("files", "chunks", "pending", "deep"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for root in awaited_roots(status)[:shown]:
         deep = root.get("coverage", {}).get("deep")
         state = str(root.get("state", "")) or watching_words(root)
         fresh = state == "fresh"
-        table.add_row(
-            one_line(root["path"]),
-            f"{root['files']:,}",
-            f"{root['chunks']:,}",
-            f"{root.get('pending', 0):,}",
-            "" if deep is None else percent(deep),
-            Text(state, style="green" if fresh else "yellow"),
-        )
+        counts = [f"{number:,}" for number in (root["files"], root["chunks"], root.get("pending", 0))]
+        figures = [] if narrow else [*counts, "" if deep is None else percent(deep)]
+        table.add_row(one_line(root["path"]), *figures, Text(state, style="green" if fresh else "yellow"))
     index = status.get("index")
     disk = f"{size(index['mb'])} on disk" if index else ""
     more = len(status["roots"]) - shown

@@ -58,6 +58,11 @@ def test_the_view_shows_memory_queue_work_folders_and_troubles() -> None:
         assert words in screen
 
 
+def test_on_a_narrow_screen_a_folder_has_its_name() -> None:
+    (line,) = [line for line in drawn(status(**BUSY), 40, 24) if "indexing" in line and "│" in line]
+    assert "/home/me/src/app" in line
+
+
 def test_no_share_is_shown_of_a_deep_tier_that_is_switched_off() -> None:
     folder = root("/src", coverage={"lexical": 1.0, "static": 1.0, "deep": 0.25})
     for enabled in (True, False):
