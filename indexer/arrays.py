@@ -6,6 +6,7 @@ Covers following the index as it changes, without a lock: `vectors.py` holds it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,3 +132,28 @@ def _among(owners: NDArray[np.int32], files: NDArray[np.int32]) -> NDArray[np.bo
     allowed = np.zeros(max(owners.max(initial=0), files.max(initial=0)) + 1, dtype=np.bool_)
     allowed[files] = True
     return allowed[owners]
+
+
+class OfFiles(NamedTuple):
+    """Files that have chunks, and how many; of all these, one file after another, ids and vector ids, ascending."""
+
+    files: tuple[int, ...]
+    counts: NDArray[np.intp]
+    ids: NDArray[np.int64]
+    vectors: NDArray[np.int32]
+
+
+def of_files(
+    ids: NDArray[np.int64],
+    vectors: NDArray[np.int32],
+    owners: NDArray[np.int32],
+    files: Iterable[int],
+    chunks: NDArray[np.int64] | None,
+) -> OfFiles:
+    """The live chunks of a few files (as `ChunkArrays.live` has them) that are among `chunks` (None: all)."""
+    places = {file_id: np.flatnonzero((owners == file_id) & (vectors >= 0)) for file_id in files}
+    if chunks is not None:
+        places = {file_id: at[np.isin(ids[at], chunks)] for file_id, at in places.items()}
+    places = {file_id: at for file_id, at in places.items() if len(at)}
+    every = np.concatenate([np.empty(0, dtype=np.intp), *places.values()])
+    return OfFiles(tuple(places), np.array([len(at) for at in places.values()]), ids[every], vectors[every])

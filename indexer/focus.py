@@ -42,6 +42,17 @@ class Focus:
         best = max(range(len(lines)), key=lambda at: (said[at], -at))
         return _grown(said, best, most) if said[best] else (0, most - 1)
 
+    def roughly(self, text: str, most: int) -> tuple[int, int]:
+        """As `of`, by what words begin with: "auth" is in "author", and a line takes a tenth of the time."""
+        whole = flat(text)
+        lines = whole.split("\n")
+        if len(lines) <= most:
+            return 0, len(lines) - 1
+        starts = [start for start in self._starts if start in whole]
+        said = [sum([start in line for start in starts]) for line in lines]
+        best = said.index(max(said))
+        return _grown(said, best, most) if said[best] else (0, most - 1)
+
     def _worth_a_look(self, text: str, lines: Sequence[str]) -> Iterable[int]:
         """Those of a text's lines that may have a word of the question: most have none, and needn't be taken apart."""
         whole = flat(text)

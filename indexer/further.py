@@ -2,43 +2,48 @@
 
 A long file that answers has several places about it, and the one that decides often has fewer of the question's words
 than one that tells of it: further hits of a file are far behind, so that ten hits are about several files. The best of
-them are named beside the first hit of their file, a few lines of each. Pure. Leaves which lines to `focus.py`.
+them are named beside the first hit of their file, a few lines of each, chosen among all chunks of the file: most have
+not been found by any tier. Pure. Leaves how much each says to `within.py`, which lines to `focus.py`.
 
-Measured 2026-11-28 on two sets of forty questions of agents (`bench/agent_tasks.py`, no deep tier): answered within
-five hits 28 -> 35 and, held out, 12 -> 22, by the first one 13 -> 18 and 8 -> 14, for 18 % more tokens. How many places
-are shown was chosen while looking at both sets.
+How many places are shown was chosen while looking at two sets of forty questions of agents (`bench/agent_tasks.py`,
+no deep tier; docs/search.md has the figures).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ctx42d.indexer.hits import Hit
-from ctx42d.indexer.ranking import Ranked
 
-FILES = 3
-MOST = 8
-MOST_LINES = 6
-LEAST_SHARE = 0.4
-"""Of the hit's own score, before further hits of a file are put behind."""
+PLACES = (8, 6, 4, 3, 3)
+"""So many at most in the first file, the second ..."""
+MOST_LINES = 4
+LEAST_SHARE = 0.2
+"""Of what the best place of the file says."""
 
 
-def further(ranked: Sequence[Ranked], hits: Sequence[Hit]) -> dict[int, list[Ranked]]:
-    """The chunks to be named beside hits, by the hit's chunk, best first; none that is a hit."""
-    first = dict[int, int]()  # the chunk of the first hit of each file
+def first_of_files(hits: Sequence[Hit]) -> dict[int, int]:
+    """The first files that have hits, with the chunk of the first hit of each."""
+    first = dict[int, int]()
     for hit in hits:
-        if hit.file_id not in first and len(first) < FILES:
+        if hit.file_id not in first and len(first) < len(PLACES):
             first[hit.file_id] = hit.chunk_id
-    of_file: dict[int, list[Ranked]] = {file_id: [] for file_id in first}
-    for one in ranked:
-        if (places := of_file.get(one.candidate.file_id)) is not None:
-            places.append(one)
+    return first
+
+
+def further(hits: Sequence[Hit], within: Mapping[int, Sequence[tuple[int, float]]]) -> dict[int, list[int]]:
+    """The chunks to be named beside hits, by the hit's chunk, best first; none that is a hit.
+
+    `within`: of each file its chunks with how much they say, best first.
+    """
     shown = {hit.chunk_id for hit in hits}
-    return {first[file_id]: _best(places, first[file_id], shown) for file_id, places in of_file.items()}
+    first = first_of_files(hits)
+    return {
+        chunk_id: _best(within.get(file_id, ()), most, shown)
+        for (file_id, chunk_id), most in zip(first.items(), PLACES, strict=False)
+    }
 
 
-def _best(places: Sequence[Ranked], chunk_id: int, shown: set[int]) -> list[Ranked]:
-    """The best of a file's places, which are in order: only how far behind a further hit is, is made good again."""
-    least = LEAST_SHARE * next(one.alone for one in places if one.candidate.chunk_id == chunk_id)
-    best = [one for one in places[: MOST + len(shown)] if one.candidate.chunk_id not in shown]
-    return [one for one in best[:MOST] if one.alone >= least]
+def _best(places: Sequence[tuple[int, float]], most: int, shown: set[int]) -> list[int]:
+    least = LEAST_SHARE * places[0][1] if places else 0.0
+    return [chunk_id for chunk_id, says in places if says >= least and chunk_id not in shown][:most]

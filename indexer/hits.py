@@ -25,6 +25,10 @@ SELECT f.root_id, f.relpath, f.dev, f.inode, f.size, f.mtime_ns, f.ctime_ns,
 FROM json_each(?) wanted JOIN chunks c ON c.id = wanted.value
 JOIN files f ON f.id = c.file_id JOIN vectors v ON v.id = c.vector_id
 """
+PASSAGES = """
+SELECT c.id, c.start_line, c.end_line, c.symbol, c.text, v.hash
+FROM json_each(?) wanted JOIN chunks c ON c.id = wanted.value JOIN vectors v ON v.id = c.vector_id
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,11 @@ class Passage:
     end_line: int
     symbol: str
     text: str
+
+    def part(self, first: int, last: int) -> Passage:
+        """The lines from `first` to `last`, both from 0."""
+        lines = "\n".join(self.text.split("\n")[first : last + 1])
+        return Passage(self.start_line + first, self.start_line + last, self.symbol, lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +89,9 @@ class Hit:
         text, fresh = f"{first.text}\n{last.text}", self.fresh and other.fresh
         return replace(self, start_line=first.start_line, end_line=last.end_line, text=text, fresh=fresh)
 
-    def holds(self, other: Hit) -> bool:
-        """Whether the other one's lines are among its own."""
-        return self.file_id == other.file_id and self.start_line <= other.start_line <= other.end_line <= self.end_line
-
-    def passage(self, first: int, last: int) -> Passage:
-        """The lines from `first` to `last`, both from 0."""
-        lines = "\n".join(self.text.split("\n")[first : last + 1])
-        return Passage(self.start_line + first, self.start_line + last, self.symbol, lines)
+    def holds(self, file_id: int, place: Passage) -> bool:
+        """Whether the lines of a place of that file are among its own."""
+        return self.file_id == file_id and self.start_line <= place.start_line <= place.end_line <= self.end_line
 
 
 def read_hits(database: Database, chosen: Iterable[Chosen], roots: Mapping[int, Root]) -> list[Hit]:
@@ -97,6 +101,16 @@ def read_hits(database: Database, chosen: Iterable[Chosen], roots: Mapping[int, 
         rows = connection.execute(CHUNKS, (json.dumps([one.chunk_id for one in chosen]),)).fetchall()
     found = {row[-1]: row for row in rows if row[0] in roots}
     return [_hit(one, found[one.chunk_id], roots) for one in chosen if one.chunk_id in found]
+
+
+def read_passages(database: Database, chunk_ids: Iterable[int]) -> dict[int, Passage]:
+    """Chunks as places, by id, whole; one that was deleted is left out. Raises CorruptDatabase."""
+    with database.reading() as connection:
+        rows = connection.execute(PASSAGES, (json.dumps(list(chunk_ids)),)).fetchall()
+    return {
+        number: Passage(first, last, symbol, whole_text(symbol, stored, name))
+        for number, first, last, symbol, stored, name in rows
+    }
 
 
 def is_fresh(path: bytes, stamp: FileStamp) -> bool:

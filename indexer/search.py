@@ -11,17 +11,17 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 
 from ctx42d.indexer.candidates import Candidates
 from ctx42d.indexer.chunk_rows import chunk_text
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import EmbeddingService
-from ctx42d.indexer.filters import Filters, allowed
+from ctx42d.indexer.filters import Allowed, Filters, allowed
 from ctx42d.indexer.focus import Focus
 from ctx42d.indexer.folding import Said, first_like
-from ctx42d.indexer.further import MOST_LINES, further
-from ctx42d.indexer.hits import Chosen, Hit, read_hits
+from ctx42d.indexer.further import MOST_LINES, first_of_files, further
+from ctx42d.indexer.hits import Chosen, Hit, read_hits, read_passages
 from ctx42d.indexer.literal import share_said, wanted
 from ctx42d.indexer.named_languages import most_used, named, without
 from ctx42d.indexer.neighbours import with_neighbours
@@ -69,7 +69,7 @@ class Answer:
 class Found:
     """What the tiers found: the question taken apart, the candidates, and the rest as in `Answer`.
 
-    `deep_share`: of the chunks that may answer, those that the models have read, about.
+    `deep_share`: of the chunks that may answer (`allowed`), those that the models have read, about.
     """
 
     question: Question
@@ -78,6 +78,7 @@ class Found:
     models: dict[str, bool] = field(default_factory=dict)
     relevant: bool = True
     deep_share: float = 1.0
+    allowed: Allowed = field(default_factory=Allowed)
 
 
 class Search:
@@ -107,7 +108,7 @@ class Search:
         ranked = rank(found.question, found.candidates, found.deep_share)
         self._hit(best.candidate.file_id for best in ranked[: query.k])
         hits = self._hits(ranked, query.k, roots)
-        shown = self._focussed(hits, ranked, Focus(found.question), roots)
+        shown = self._focussed(hits, found)
         return Answer(shown, found.tiers, found.models, found.relevant)
 
     def find(self, query: Query, roots: Mapping[int, Root]) -> Found:
@@ -138,7 +139,7 @@ class Search:
         if not relevant:
             found = [("lexical", self._tiers.with_rare_word(question, lexical))]
         literal = self._said_literally(query.text, lexical)
-        return Found(question, self._candidates(found, literal), tiers, took_part, relevant, deep_share)
+        return Found(question, self._candidates(found, literal), tiers, took_part, relevant, deep_share, may)
 
     def release(self) -> None:
         """Let go of the memory that questions brought in."""
@@ -197,24 +198,24 @@ class Search:
             rows = connection.execute(LINES, (json.dumps(chunk_ids),)).fetchall()
         return {chunk_id: (first, last) for chunk_id, first, last in rows}
 
-    def _focussed(
-        self, hits: Sequence[Hit], ranked: Sequence[Ranked], focus: Focus, roots: Mapping[int, Root]
-    ) -> list[Hit]:
+    def _focussed(self, hits: Sequence[Hit], found: Found) -> list[Hit]:
         """The hits with the lines that matter, the first ones with those of further places in their files."""
-        beside = further(ranked, hits)
-        chosen = [Chosen(one.candidate.chunk_id, one.score) for places in beside.values() for one in places]
-        read = {hit.chunk_id: hit for hit in read_hits(self._database, chosen, roots)}
-        passages = {
-            number: place.passage(*focus.of(place.text, MOST_LINES))
-            for number, place in read.items()
-            if not any(hit.holds(place) for hit in hits)
-        }
+        focus, beside = Focus(found.question), self._beside(hits, found)
+        read = read_passages(self._database, chain.from_iterable(beside.values()))
         shown = []
         for hit in hits:
-            numbers = [one.candidate.chunk_id for one in beside.get(hit.chunk_id, ())]
-            places = tuple([passages[number] for number in numbers if number in passages])
-            shown.append(replace(hit, focus=focus.of(hit.text), further=places))
+            places = [read[number] for number in beside.get(hit.chunk_id, ()) if number in read]
+            others = [place for place in places if not any(one.holds(hit.file_id, place) for one in hits)]
+            passages = tuple([place.part(*focus.roughly(place.text, MOST_LINES)) for place in others])
+            shown.append(replace(hit, focus=focus.of(hit.text), further=passages))
         return shown
+
+    def _beside(self, hits: Sequence[Hit], found: Found) -> dict[int, list[int]]:
+        """Chunks to be named beside hits; none where nothing is relevant."""
+        files = list(first_of_files(hits))
+        if not files or not found.relevant:
+            return {}
+        return further(hits, self._tiers.within(found.question, files, found.allowed))
 
     def _said_literally(self, text: str, lexical: Scored) -> dict[int, float]:
         """Of the chunks with most of the words, which share of the question each has word for word."""

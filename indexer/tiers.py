@@ -24,8 +24,10 @@ from ctx42d.indexer.question_vectors import ask_ahead, question_vectors
 from ctx42d.indexer.relevance import FEW, relevance
 from ctx42d.indexer.static import StaticTable
 from ctx42d.indexer.vectors import Read, VectorIndex
+from ctx42d.indexer.within import say
 
 CANDIDATES = 150
+MOST_PLACES = 32  # of a file
 FREQUENCY_SECONDS = 300.0
 MOST_FREQUENCIES = 10_000
 Scored = list[tuple[int, float]]
@@ -45,6 +47,7 @@ class Tiers:
         """`services`: those of the models that can be used; none when there is no deep tier."""
         self._database, self._vectors, self.table, self._services = database, vectors, table, services
         self._postings = Postings()
+        self._last: tuple[tuple[str, ...], NDArray[np.float32]] = (), table.vector(())
         self._frequencies: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
 
@@ -69,10 +72,36 @@ class Tiers:
 
     def static(self, question: Question, allowed: Allowed) -> Scored:
         """Chunks whose words resemble the question's."""
-        vector = self.table.vector(question.words)
+        vector = self._vector(question.words)
         if not vector.any():
             return []
         return self._vectors.nearest("static", vector, CANDIDATES, allowed.files, chunks=allowed.chunks)
+
+    def within(self, question: Question, files: Iterable[int], allowed: Allowed) -> dict[int, Scored]:
+        """Of a few files the chunks that say most beside the others of their file, and may answer, best first."""
+        terms = question.terms[:MOST_TERMS]
+        of, cosines = self._vectors.of_files(self._vector(question.words), files, allowed.chunks)
+        if not len(of.ids):
+            return {}
+        with self._database.reading() as connection:
+            has = self._postings.within(connection, terms, np.split(of.ids, np.cumsum(of.counts)[:-1]))
+            frequencies = [self._frequency(connection, term) for term in terms]
+        weights = np.log((self._vectors.chunks + 1) / (np.array(frequencies, dtype=np.float32) + 1))
+        said = say(has.frequency, weights, has.lengths, cosines, of.counts)
+        order = np.lexsort((-said, np.repeat(np.arange(len(of.counts)), of.counts)))
+        found, first = dict[int, Scored](), 0
+        for file_id, count in zip(of.files, of.counts.tolist(), strict=True):
+            best = order[first : first + min(count, MOST_PLACES)]
+            found[file_id] = list(zip(of.ids[best].tolist(), said[best].tolist(), strict=True))
+            first += count
+        return found
+
+    def _vector(self, words: tuple[str, ...]) -> NDArray[np.float32]:
+        """The static vector of a question: it is wanted twice, of the one asked last."""
+        known = self._last
+        if known[0] != words:
+            known = self._last = words, self.table.vector(words)
+        return known[1]
 
     def ask_ahead(self, text: str, models: Iterable[str]) -> None:
         """Have the models that are there read a question while the other tiers answer it."""

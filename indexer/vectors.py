@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ctx42d.indexer.arrays import ChunkArrays, Places, allowed_rows
+from ctx42d.indexer.arrays import ChunkArrays, OfFiles, Places, allowed_rows, of_files
 from ctx42d.indexer.damage import checksum
 from ctx42d.indexer.database import Database
 from ctx42d.indexer.matrix import Matrix
@@ -163,6 +163,15 @@ class VectorIndex:
         best = np.argpartition(-scores, min(k, len(scores)) - 1)[:k]
         best = best[np.argsort(-scores[best], kind="stable")]
         return [(int(ids[i]), float(scores[i])) for i in best if scores[i] > -np.inf]
+
+    def of_files(
+        self, query: NDArray[np.float32], files: Iterable[int], chunks: NDArray[np.int64] | None
+    ) -> tuple[OfFiles, NDArray[np.float32]]:
+        """Chunks of a few files that are among `chunks` (sorted ids; None: all), and how near to a static vector."""
+        with self._lock:
+            live = self._chunks.live()
+        found = of_files(*live, files, chunks)
+        return found, np.maximum(self._static.scores_of(query, found.vectors), -1.0)
 
     def read(self, model: str, files: NDArray[np.int32] | None, chunks: NDArray[np.int64] | None) -> Read:
         """How much a model has read of its own chunks among `files` and `chunks` (as in `nearest`)."""

@@ -1,15 +1,7 @@
 """What else of a hit's file is shown beside it: which places, and that no other file's are."""
 
-from dataclasses import replace
-
-from ctx42d.indexer.further import FILES, MOST, further
-from ctx42d.indexer.hits import Hit
-from ctx42d.indexer.ranking import Candidate, Ranked, Signals
-
-
-def ranked(chunk_id: int, score: float, file_id: int = 1) -> Ranked:
-    candidate = Candidate(chunk_id, file_id, "a.py", "python", "f", "function", (), {"lexical": score})
-    return Ranked(candidate, score, Signals(score, 0.0, 0.0, 0.0, 0.0, 1.0), {"lexical": 1.0}, 0.0, 0)
+from ctx42d.indexer.further import LEAST_SHARE, PLACES, further
+from ctx42d.indexer.hits import Hit, Passage
 
 
 def hit(chunk_id: int, file_id: int = 1) -> Hit:
@@ -17,34 +9,29 @@ def hit(chunk_id: int, file_id: int = 1) -> Hit:
     return Hit(*place, 1.0, True, "a\nb\nc", file_id=file_id, chunk_id=chunk_id)
 
 
-def beside(found: list[Ranked], *hits: Hit) -> dict[int, list[int]]:
-    return {number: [one.candidate.chunk_id for one in places] for number, places in further(found, hits).items()}
-
-
 def test_the_best_further_places_of_a_file_stand_beside_its_first_hit() -> None:
-    found = [ranked(1, 1.0), ranked(4, 0.9, file_id=2), ranked(3, 0.7), ranked(2, 0.5)]
-    assert beside(found, hit(1)) == {1: [3, 2]}
+    within = {1: [(3, 2.0), (1, 1.5), (2, 1.0)], 2: [(4, 1.0)]}
+    assert further([hit(1), hit(5, file_id=2)], within) == {1: [3, 2], 5: [4]}
 
 
 def test_what_is_hardly_about_the_question_and_what_is_a_hit_itself_stay_out() -> None:
-    found = [ranked(1, 1.0), ranked(3, 0.9), ranked(2, 0.3)]
-    assert beside(found, hit(1), hit(3)) == {1: []}
+    within = {1: [(1, 1.0), (3, 0.9), (2, LEAST_SHARE / 2)]}
+    assert further([hit(1), hit(3)], within) == {1: []}
 
 
-def test_only_the_first_files_have_some_and_only_so_many() -> None:
-    several = [ranked(100 * file_id + at, 1.0, file_id) for file_id in range(1, 6) for at in range(20)]
-    found = beside(several, *[hit(100 * file_id, file_id) for file_id in range(1, 6)])
-    assert list(found) == [100 * file_id for file_id in range(1, FILES + 1)]
-    assert {len(places) for places in found.values()} == {MOST}
+def test_only_the_first_files_have_some_and_each_only_so_many() -> None:
+    files = range(1, len(PLACES) + 2)
+    within = {file_id: [(100 * file_id + at, 1.0) for at in range(1, 20)] for file_id in files}
+    found = further([hit(100 * file_id, file_id) for file_id in files], within)
+    assert [len(places) for places in found.values()] == list(PLACES)
 
 
 def test_a_hit_holds_the_lines_that_it_has_itself() -> None:
-    inside, behind = (replace(hit(2), start_line=first, end_line=last) for first, last in ((12, 13), (13, 14)))
-    assert hit(1).holds(inside)
-    assert not hit(1).holds(behind)
-    assert not hit(1).holds(replace(inside, file_id=2))
+    inside, behind = (Passage(first, last, "f", "") for first, last in ((12, 13), (13, 14)))
+    assert hit(1).holds(1, inside)
+    assert not hit(1).holds(1, behind)
+    assert not hit(1).holds(2, inside)
 
 
-def test_a_passage_counts_the_lines_of_the_file() -> None:
-    passage = hit(1).passage(1, 2)
-    assert (passage.start_line, passage.end_line, passage.symbol, passage.text) == (12, 13, "f", "b\nc")
+def test_a_part_of_a_passage_counts_the_lines_of_the_file() -> None:
+    assert Passage(11, 13, "f", "a\nb\nc").part(1, 2) == Passage(12, 13, "f", "b\nc")
