@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from ctx42d.indexer import wire
@@ -166,6 +166,10 @@ class Governor:
         if death:
             self._say(f"{death}; another one is started when it is needed")
         self._notify()
+
+    def starting(self) -> AbstractContextManager[None]:
+        """Watch while a worker starts: nothing limits it before it is ready."""
+        return self._sentinel.watching()
 
     @contextmanager
     def in_hand(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> Iterator[None]:

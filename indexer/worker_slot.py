@@ -62,6 +62,9 @@ class Overseer(Protocol):
     def gone(self, pid: int, death: str = "") -> None:
         """A worker is gone, and reaped. `death`: how it died, where nobody here ended it."""
 
+    def starting(self) -> AbstractContextManager[None]:
+        """Entered while a worker starts."""
+
     def in_hand(self, slot: WorkerSlot, pid: int, needs_bytes: int) -> AbstractContextManager[None]:
         """Entered while a worker has a request, which is expected to need so many bytes."""
 
@@ -199,9 +202,10 @@ class WorkerSlot:
     def _start(self) -> WorkerProcess:
         worker = None
         try:
-            self._worker = worker = WorkerProcess.spawn(self._command)
-            self._overseer.started(self, worker.pid)  # not once it has greeted: it holds memory before that
-            worker.greet(timeout_s=self._settings.start_timeout_seconds)
+            with self._overseer.starting():
+                self._worker = worker = WorkerProcess.spawn(self._command)
+                self._overseer.started(self, worker.pid)  # not once it has greeted: it holds memory before that
+                worker.greet(timeout_s=self._settings.start_timeout_seconds)
         except WorkerDied as death:
             raise self._bury(worker, death) from None
         return worker

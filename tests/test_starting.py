@@ -89,6 +89,19 @@ def test_what_the_first_request_of_a_starting_worker_needs_is_kept_from_others(g
     assert governor.fits(other, Need((left_mb(governor) - 500) * MB, MB)), "it was kept until the start was over"
 
 
+def test_memory_is_looked_at_while_a_worker_starts() -> None:
+    looked = threading.Semaphore(0)
+
+    class Counting(MemoryManager):
+        def check_emergency(self) -> None:
+            looked.release()
+
+    governor = Governor(Counting(MemoryConfig(max_mb=6144, sample_interval_ms=1)), SETTINGS)
+    with starting(governor, SMALL):
+        assert looked.acquire(timeout=5)
+    governor.close()
+
+
 def test_what_does_not_fit_beside_a_start_waits_for_its_end_and_what_fits_does_not(governor: Governor) -> None:
     waits = WorkerSlot("waiter", liar(), SETTINGS, governor)
     with working(governor) as (other, _):
