@@ -94,7 +94,7 @@ def ctx42d() -> None:
 
 
 def main() -> None:
-    """Run the program: the console script."""
+    """Run the program."""
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -447,3 +448,26 @@ def test_further_places_of_a_hit_are_named_by_their_lines(shell, daemon):
     daemon.script["search"] = answer(hit("/a.py", further=places))
     assert hit_lines(hit("/a.py", further=places), "/a.py")[1:] == ["    further 7, 9-12"]
     assert shell("search", "x")[1].splitlines()[1:] == [], "not where another program reads it"
+
+
+INTERRUPTED_WHILE_IT_BEGINS = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from ctx42d.daemon.entry import main
+main()
+"""
+
+
+@pytest.mark.parametrize(("handler", "code"), [(signal.SIG_DFL, -signal.SIGINT), (signal.SIG_IGN, 0)])
+def test_an_interruption_while_the_program_begins_is_no_traceback(handler, code):
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", INTERRUPTED_WHILE_IT_BEGINS, "completion", "bash"],
+        capture_output=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, handler),
+    )
+    assert (done.returncode, done.stderr) == (code, b"")
+    assert bool(done.stdout) is (code == 0)

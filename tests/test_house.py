@@ -30,7 +30,7 @@ def test_layers_and_heavy_imports_are_as_declared() -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Build our wheel from a clean copy of the tracked files."""
+    """Build our wheel from a copy of the tracked files, in which a build was killed before."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, check=True).stdout
     for name in filter(None, tracked.split(b"\0")):
@@ -38,6 +38,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
         target.parent.mkdir(parents=True, exist_ok=True)
         origin = TOP / os.fsdecode(name)
         shutil.copy(origin, target, follow_symlinks=False)
+    for left in ("bdist.linux-x86_64/wheel/ctx42d-0.1.0.dist-info/METADATA", "lib/ctx42d/daemon/gone.py"):
+        (source / "build" / left).parent.mkdir(parents=True)
+        (source / "build" / left).write_text("")
     command = [sys.executable, "-m", "build", "--wheel", "--outdir", str(out), str(source)]
     subprocess.run(command, check=True, capture_output=True)
     return zipfile.ZipFile(next(out.glob("*.whl")))
@@ -66,6 +69,11 @@ def test_the_wheel_holds_one_importable_name(wheel: zipfile.ZipFile) -> None:
 )
 def test_the_wheel_ships(wheel: zipfile.ZipFile, name: str) -> None:
     assert wheel.getinfo(name).file_size > 0 or name.endswith("py.typed")
+
+
+def test_the_wheel_has_nothing_of_an_earlier_build(wheel: zipfile.ZipFile) -> None:
+    assert "ctx42d/daemon/entry.py" in wheel.namelist()
+    assert "ctx42d/daemon/gone.py" not in wheel.namelist()
 
 
 def test_the_wheel_carries_licence_and_notice(wheel: zipfile.ZipFile) -> None:
