@@ -103,7 +103,8 @@ class Lookout:
         """Return what the processes hold at most now: as at the last look, and what has become resident since.
 
         Looks where none is recent. All shares of a page that several of them hold add up to at most one page, so what
-        they hold together never grows by more than what becomes resident.
+        they hold together grows by no more than what becomes resident (but for pages shared with a process of somebody
+        else's that has just ended: the next look sees that).
         """
         last = self.recent()[0]
         uses = []
