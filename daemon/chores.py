@@ -135,7 +135,7 @@ class Chores:
         self._rest()
         pressure = self._engine.governor.relieve()
         self._follow_outside(pressure)
-        self._engine.look_at_place()
+        self._engine.loss.look()
         self._engine.watcher.look()
         self._engine.look_outside()
         self._look_at_watching()

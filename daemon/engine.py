@@ -12,20 +12,19 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from ctx42d.daemon.activity import Activity
 from ctx42d.daemon.chores import Chores
 from ctx42d.daemon.config import Config
 from ctx42d.daemon.deep_budget import DeepBudget
+from ctx42d.daemon.index_loss import IndexLoss, open_database
 from ctx42d.daemon.intake import Intake, WatchSettings
 from ctx42d.daemon.live_roots import LiveRoots
 from ctx42d.daemon.machine import Machine
 from ctx42d.daemon.memory_log import MemoryLog
 from ctx42d.daemon.models import Models
 from ctx42d.daemon.pace import Pace
-from ctx42d.daemon.place import Place
 from ctx42d.daemon.poller import Poller
 from ctx42d.daemon.room_guard import RoomGuard
 from ctx42d.daemon.root_use import RootUse
@@ -36,8 +35,6 @@ from ctx42d.daemon.watch_supervisor import WatchSupervisor
 from ctx42d.daemon.work_queue import QueueSettings, WorkQueue
 from ctx42d.indexer import bundle
 from ctx42d.indexer.brief import READING
-from ctx42d.indexer.damage import CorruptDatabase, distrust, move_aside, moved_within
-from ctx42d.indexer.database import Database
 from ctx42d.indexer.embedding import DeepSettings
 from ctx42d.indexer.governor import Governor
 from ctx42d.indexer.parser_pool import ParserPool
@@ -56,9 +53,7 @@ from ctx42d.memory.manager import MemoryManager
 
 log = logging.getLogger("ctx42d.engine")
 
-REBUILT = "rebuilt"  # a note that is to be read, while nothing is wrong any more
 CAUGHT_UP_S = 1.0  # the watcher may be behind git by as much
-REBUILDS_APART_S = 600.0  # an index that is damaged again sooner than this lies on a bad disk: no loop
 
 
 class Engine:
@@ -70,9 +65,7 @@ class Engine:
         self.notes: dict[str, str] = {}
         self.troubles = Troubles()
         self.paused = self.stopping = False
-        self.start_again: Callable[[], None] | None = None  # ends this daemon, and starts a new one in its place
-        self.leave: Callable[[], None] = lambda: None  # ends this daemon
-        self.place: Place | None = None
+        self.loss = IndexLoss(self)
         self.moved = threading.Condition()
         self.started_at = time.time()
         selection = config.section("selection")
@@ -105,7 +98,7 @@ class Engine:
             "chunks": f"{CHUNKER_VERSION}/{config.value('chunks.max_chars')}",
             "selection": repr(self.selection),
         }
-        self.database = self._open_database(data)
+        self.database = open_database(data / "index.db", self.notes)
         self.roots = Roots(self.database, data / "roots.json")
         self.store = Store(self.database, data, {"static": STATIC_DIMS, "deep": manifest.dims}, signature)
         self.queue = WorkQueue(self.database, QueueSettings(**config.section("queue")))
@@ -214,18 +207,6 @@ class Engine:
         for root_id in self.live_roots.with_rules_changed_outside():
             self.intake.lost([root_id], "ignore rules outside of it changed")
 
-    def look_at_place(self) -> None:
-        """See whether the index is still where it was; one that was deleted is built again."""
-        missing = self.place.missing() if self.place is not None and not self.stopping else ""
-        if missing == "lock":
-            self.trouble(f"{self.database.path.parent} was deleted while it was in use: this daemon ends")
-            self.stopping = True
-            self.leave()
-        elif missing and self.start_again is not None:
-            self.trouble(f"{self.database.path} was deleted while it was in use: it is built again")
-            self.stopping = True
-            self.start_again()
-
     def remove_root(self, root: Root) -> int:
         """Forget a root and all its rows; return how many files it had.
 
@@ -271,28 +252,3 @@ class Engine:
         """Log what went wrong, and keep it for `status`."""
         self.troubles.note(sentence)
         log.error("%s", sentence)
-
-    def damaged(self, reason: str) -> str:
-        """The index was found damaged at work: see to it that it isn't used again; return the sentence that says so."""
-        path = self.database.path
-        sentence = f"the index {path} is damaged ({' '.join(reason.split())})"
-        again = not moved_within(path, REBUILDS_APART_S)
-        sentence += ": it is built again" if again else ": `ctx42d restart` builds it again"
-        if "database" not in self.notes or not self.notes["database"].startswith(sentence):
-            self.notes["database"] = sentence
-            self.trouble(sentence)
-            with contextlib.suppress(OSError):  # no room: what was found once is found again
-                distrust(path, reason)
-            if again and self.start_again is not None and not self.stopping:
-                self.start_again()
-        return sentence
-
-    def _open_database(self, data: Path) -> Database:
-        path = data / "index.db"
-        try:
-            return Database(path)
-        except CorruptDatabase as problem:
-            aside = move_aside(path)
-            self.notes[REBUILT] = f"{problem}; it was moved to {aside.name}, and a new one is built from the disk"
-            log.error("%s", self.notes[REBUILT])
-            return Database(path)

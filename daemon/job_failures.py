@@ -31,7 +31,7 @@ class JobFailures:
         said = name in self._failures and self._failures[name] == str(error)
         self._failures[name] = str(error)
         if is_damage(error):
-            self._engine.damaged(str(error))
+            self._engine.loss.damaged(str(error))
         elif _is_full(error):
             if "disk" not in self._engine.notes:
                 self._engine.notes["disk"] = (

@@ -114,7 +114,7 @@ class Methods:
             ) from None
         except (sqlite3.Error, CorruptDatabase) as error:
             if is_damage(error):
-                raise MethodError(self._engine.damaged(str(error))) from error
+                raise MethodError(self._engine.loss.damaged(str(error))) from error
             raise MethodError(f"{name}: the index {self._engine.database.path} can't be used: {error}") from error
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""

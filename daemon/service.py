@@ -173,8 +173,8 @@ def _run(paths: Paths, config: Config, place: Place, *, ephemeral: bool, to_stde
     control = Control(paths.socket, methods.call)
     vitals, patience_s = Vitals(engine, paths.socket), watchdog_seconds(os.environ)
     heartbeat = Heartbeat(vitals, lambda: len(engine.live_roots.map), patience_s)
-    engine.place, engine.leave = place, stop.ask
-    engine.start_again = lambda: threading.Timer(SHUTDOWN_AFTER_S, stop.ask_again).start()
+    engine.loss.place, engine.loss.leave = place, stop.ask
+    engine.loss.start_again = lambda: threading.Timer(SHUTDOWN_AFTER_S, stop.ask_again).start()
     engine.start()
     try:
         control.start()

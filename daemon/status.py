@@ -13,7 +13,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ctx42d.daemon.config import ENVIRONMENT
-from ctx42d.daemon.engine import REBUILT, Engine
+from ctx42d.daemon.engine import Engine
+from ctx42d.daemon.index_loss import REBUILT
 from ctx42d.daemon.memory_status import mb, memory_figures
 from ctx42d.daemon.tallies import Tallies
 from ctx42d.daemon.version import PROTOCOL, VERSION

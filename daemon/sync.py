@@ -30,7 +30,7 @@ def sync(engine: Engine, root_ids: Collection[int] | None, timeout_s: float, *, 
     deadline = time.monotonic() + timeout_s
     if engine.paused:
         raise SyncFailed("indexing is paused: `ctx42d resume` first")
-    engine.look_at_place()
+    engine.loss.look()
     if engine.stopping:
         raise SyncFailed("the daemon is stopping")
     if not engine.watcher.cookie(max(0.0, deadline - time.monotonic())):

@@ -94,7 +94,7 @@ class UpkeepMethods:
         """Look at everything in the index; what is wrong is made again."""
         store = self._engine.store
         if wrong := check_index(store.database):
-            self._engine.damaged(wrong[0])
+            self._engine.loss.damaged(wrong[0])
         if copies := check_vectors(store.database, store.vectors):
             with store.database.lock:
                 store.vectors.reload()
