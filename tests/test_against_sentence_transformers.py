@@ -25,7 +25,9 @@ def test_a_short_paired_run_compares_the_same_work() -> None:
         assert figures["cpu_s"] > 0.1, side
     for side, ratios in found["to_torch"].items():
         assert ratios["peak"] <= 1 / 3, side
-        assert ratios["least_cosine"] >= 0.985, side
+    alike = {pair: ratios["least_cosine"] for pair, ratios in found["to_torch"].items() if "least_cosine" in ratios}
+    assert alike.keys() == {"service : torch", "deep : torch_words"}
+    assert min(alike.values()) >= 0.985
 
 
 def test_without_torch_or_the_model_it_says_what_it_needs() -> None:

@@ -422,7 +422,12 @@ def test_model_commands_become_the_exporter(shell, home, monkeypatch):
 def test_run_becomes_the_daemon_in_the_foreground(shell, monkeypatch):
     became: list[list[str]] = []
     monkeypatch.setattr("ctx42d.daemon.cli_lifecycle.os.execv", lambda program, arguments: became.append(arguments))
-    shell("run")
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        shell("run")
+        assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:  # else whatever this process starts would hear of no Ctrl-C
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     assert became == [[sys.executable, "-P", "-m", "ctx42d.daemon.service", "--foreground"]]
 
 

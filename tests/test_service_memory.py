@@ -17,7 +17,7 @@ from ctx42d.daemon.service import keep_memory_apart
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a worker with the model is this large on Linux")
 
 CEILING = {"MEMORY_MAX_HEAP_SIZE": "200"}  # a worker with the model takes it from normal to elevated
-SETTINGS = "[worker]\nidle_seconds = 2.0\n[memory]\ncalm_seconds = 1.0\n"
+SETTINGS = "[worker]\nidle_seconds = 2.0\n[memory]\ncalm_seconds = 1.0\nwarning_ratio = 0.5\n"
 LEVEL = re.compile(r"memory (normal|elevated|critical|emergency): (\d+) MB of 200 \((\d+) %\)(.*)")
 
 
@@ -32,7 +32,7 @@ def test_levels_are_logged_once_with_numbers_and_figures_and_samples_outlive_the
         assert levels[-1] == "normal"
         assert all(one != following for one, following in pairwise(levels))
         assert all(int(match[3]) == pytest.approx(int(match[2]) / 2, abs=1) for match in logged)
-        assert re.search(r"embedder \d+ MB.*; normal again after 1 s below 65 %$", logged[0][4])
+        assert re.search(r"embedder \d+ MB.*; normal again after 1 s below 45 %$", logged[0][4])
 
         memory = home.ask("status")["memory"]
         assert memory["peak_mb"] >= int(logged[0][2])

@@ -54,7 +54,7 @@ def eater() -> Iterator[Eater]:
 
 @linux
 def test_another_programs_hunger_pauses_the_bulk_work_and_its_end_resumes_it(tmp_path: Path, eater: Eater) -> None:
-    sources = tree(tmp_path / "tree", 150, functions=6)
+    sources = tree(tmp_path / "tree", 600, functions=6)
     before_mb = available_mb()
     gap_mb = min(GAP_MB, before_mb // 3)
     floor_mb = before_mb - gap_mb

@@ -196,17 +196,22 @@ def test_filters_leave_only_what_they_name(home, tree, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["x", "--lang", "cobol"], 0, "No hits.\n"),
+        (["x", "--lang", "cobol"], 0, "No folder is indexed yet: `ctx42d up FOLDER` adds one.\n"),
         (["  "], 2, "ctx42d: the text to search for is empty\n"),
         (["x", "-k", "0"], 2, "-k"),
         (["x", "--nonsense"], 2, "--nonsense"),
         (["x", "--root", "/proc"], 1, "ctx42d: /proc is in no root: add it with `ctx42d up /proc`\n"),
     ],
 )
-def test_no_hits_is_no_failure_and_wrong_usage_is_a_sentence(home, arguments, code, said):
+def test_nowhere_to_look_is_no_failure_and_wrong_usage_is_a_sentence(home, arguments, code, said):
     done = home("search", *arguments)
     assert (done.code, done.out, done.err.count("\n")) == (code, "", 1)
     assert said in done.err
+
+
+def test_no_hits_is_no_failure(home, tree):
+    done = home("search", "inventory", "--lang", "cobol")
+    assert (done.code, done.out, done.err) == (0, "", "No hits.\n")
 
 
 def test_context_shows_the_lines_that_matter_and_those_around_them(home: Home, tree: Path) -> None:
