@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ctx42d.memory import cgroup, footprint
+from ctx42d.memory import cgroup, elsewhere, footprint
 from ctx42d.memory.cgroup import CgroupUse
 
 KB = 1024
@@ -134,7 +134,7 @@ class Probe:
         if platform == "darwin":
             self._of_process = _darwin(rusage or footprint.system_rusage())
         else:
-            self._of_process = self._linux if platform == "linux" else _resident
+            self._of_process = self._linux if platform == "linux" else elsewhere.resident_bytes
 
     def read(self, processes: Mapping[int, str], *, descendants_of: int | None = None) -> Reading:
         """Look at these processes (pid -> role), at all descendants of one (role "other"), and outside."""
@@ -243,7 +243,7 @@ class Probe:
         try:
             lines = (self._proc / "meminfo").read_text(encoding="ascii").splitlines()
         except OSError:
-            return _meminfo_elsewhere()
+            return elsewhere.meminfo()
         wanted = [line.split() for line in lines if line.startswith(("MemTotal:", "MemAvailable:"))]
         return {fields[0].rstrip(":"): int(fields[1]) * KB for fields in wanted}
 
@@ -276,22 +276,6 @@ def _darwin(rusage: footprint.RusageCall) -> Callable[[int], int]:
         return footprint.footprint_bytes(answer) if answer is not None else 0
 
     return of_process
-
-
-def _resident(pid: int) -> int:
-    import psutil  # 18 ms and 2.6 MB that Linux never pays
-
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
-
-
-def _meminfo_elsewhere() -> dict[str, int]:
-    import psutil  # as above
-
-    memory = psutil.virtual_memory()
-    return {"MemTotal": int(memory.total), "MemAvailable": int(memory.available)}
 
 
 def _rlimit() -> int | None:
